@@ -1,0 +1,97 @@
+"""The one place where files of a project are written: all or nothing, also when the power fails.
+
+A reader sees the old file or the new one, never half of one: the bytes go to a sibling with the ending
+`.partial`, are forced to the disk, and only then take the name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import MedSegError
+
+
+class WriteError(MedSegError, OSError):
+    """A file could not be written; what stood there before stands there still."""
+
+
+_REMEDY = {
+    errno.ENOSPC: "the disk is full. Free some space and try again",
+    errno.EDQUOT: "your disk quota is used up. Free some space and try again",
+    errno.EFBIG: "the file would be larger than this disk or account allows",
+    errno.EACCES: "you may not write there. Choose another folder or ask for write permission",
+    errno.EPERM: "you may not write there. Choose another folder or ask for write permission",
+    errno.EROFS: "that disk is read-only. Choose another folder",
+}
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an `OSError` in this block into a `WriteError` that says what to do."""
+    try:
+        yield
+    except WriteError:
+        raise  # explained already
+    except OSError as error:
+        reason = _REMEDY.get(error.errno or 0, (error.strerror or str(error)).lower())
+        raise WriteError(
+            f"'{path.name}' could not be written in '{path.parent}': {reason}. Nothing was lost."
+        ) from error
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that it is there whole and on the disk, or not at all.
+
+    Raises:
+        WriteError: no permission, no space, ...; an older file of that name is untouched.
+    """
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
+    with explained(path):
+        make_folder(path.parent)
+        try:
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+            try:
+                _write_all(descriptor, content)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            partial.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
+        _sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and its parents, each new name forced to the disk."""
+    with explained(folder):
+        if folder.is_dir():
+            return
+        if folder.parent != folder:
+            make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    """`os.write` may take less than it is given."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the folder's list of names to the disk (Windows has no such call and needs none)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

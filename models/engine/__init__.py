@@ -1,0 +1,1 @@
+"""The engine: other processes that run the networks while the window stays free."""

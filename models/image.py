@@ -1,0 +1,143 @@
+"""The one way in which pixels travel between rooms: an array that knows its axes and its spacing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ImageError
+
+AXES = "TZYXC"
+"""Axes in their only allowed order: time, plane, row, column, channel."""
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class MedicalImage:
+    """Pixels with axes and spacing.
+
+    Attributes:
+        data: the pixels, (..., Y, X) or (..., Y, X, C); integer or floating point, any range.
+        axes: one letter of `AXES` for each axis of `data`, in that order; Y and X always.
+        spacing: distance between neighbours along Z, Y, X (those that `axes` has, in that order).
+        unit: unit of `spacing`: "mm" for medical formats, the file's own ("um", ...) or "pixel".
+        name: what the user calls it; shown, never stored in a ledger.
+
+    Raises:
+        ImageError: no pixels, axes that do not fit the array, a spacing that is not positive and finite,
+            or values that are not numbers.
+    """
+
+    data: Array
+    axes: str
+    spacing: tuple[float, ...] = ()
+    unit: str = "pixel"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        data = np.asarray(self.data)
+        if data.dtype == bool:
+            data = data.astype(np.uint8)
+        object.__setattr__(self, "data", data)
+        object.__setattr__(self, "spacing", tuple(float(s) for s in self.spacing) or (1.0,) * self.spatial_ndim)
+        self._check()
+
+    def _check(self) -> None:
+        called = f"'{self.name}'" if self.name else "The image"
+        if "".join(a for a in AXES if a in self.axes) != self.axes or not {"Y", "X"} <= set(self.axes):
+            raise ImageError(
+                f"{called} has axes {self.axes!r}; allowed are some of {AXES!r}, in that order, with Y and X."
+            )
+        if self.data.ndim != len(self.axes):
+            raise ImageError(
+                f"{called} has {self.data.ndim} axes (shape {self.data.shape}), but is said to have {self.axes!r}."
+            )
+        if self.data.size == 0:
+            raise ImageError(f"{called} has no pixels: its shape is {self.data.shape}. Was it written to the end?")
+        if self.data.dtype.kind not in "uif":
+            raise ImageError(f"{called} holds values of type {self.data.dtype}; whole or real numbers are needed.")
+        if len(self.spacing) != self.spatial_ndim:
+            raise ImageError(f"{called} has {len(self.spacing)} spacings for {self.spatial_ndim} spatial axes.")
+        if not all(np.isfinite(s) and s > 0 for s in self.spacing):
+            raise ImageError(f"{called} has spacing {self.spacing}; each must be a positive number.")
+
+    @property
+    def spatial_ndim(self) -> int:
+        """2 for (Y, X), 3 for (Z, Y, X); time and channels do not count."""
+        return sum(axis in "ZYX" for axis in self.axes)
+
+    @property
+    def mask_shape(self) -> tuple[int, ...]:
+        """Shape of a mask of this image: every axis but the channels."""
+        return self.data.shape[:-1] if "C" in self.axes else self.data.shape
+
+    @property
+    def channels(self) -> int:
+        """Number of channels; 1 without a channel axis."""
+        return int(self.data.shape[-1]) if "C" in self.axes else 1
+
+    def planes(self) -> Iterator[tuple[tuple[int, ...], Array]]:
+        """Each (Y, X, C) plane with its index along the leading axes (T, Z)."""
+        data = self.data if "C" in self.axes else self.data[..., np.newaxis]
+        for index in np.ndindex(*data.shape[:-3]):
+            yield index, data[index]
+
+    def with_data(self, data: Array) -> MedicalImage:
+        """The same axes and spacing around other pixels of the same shape."""
+        return replace(self, data=data)
+
+    @classmethod
+    def from_array(cls, array: Array, *, spacing: tuple[float, ...] = (), name: str = "") -> MedicalImage:
+        """Give a bare array axes: the one place where axes are guessed.
+
+        (Y, X); (Y, X, C) if the last axis is 3 or 4 long and the others are longer; (Z, Y, X) else;
+        (Z, Y, X, C) for four axes that end in 3 or 4; (T, Z, Y, X) else.
+        """
+        array = np.asarray(array)
+        coloured = array.ndim > 2 and array.shape[-1] in (3, 4) and min(array.shape[-3:-1]) > 4
+        axes = {2: "YX", 3: "YXC" if coloured else "ZYX", 4: "ZYXC" if coloured else "TZYX"}.get(array.ndim)
+        if axes is None:
+            raise ImageError(
+                f"An array of {array.ndim} axes (shape {array.shape}) needs its axes named, e.g. axes='TZYXC'."
+            )
+        return cls(array, axes, spacing, name=name)
+
+
+def as_image(image: MedicalImage | Array) -> MedicalImage:
+    """The image itself, or a bare array with guessed axes."""
+    return image if isinstance(image, MedicalImage) else MedicalImage.from_array(image)
+
+
+def as_mask(mask: Array, image: MedicalImage | None = None) -> Array:
+    """A label mask in the smallest of uint8, uint16, uint32; 0 is background.
+
+    Args:
+        mask: labels; boolean, whole numbers, or real numbers that are whole.
+        image: if given, the mask must have its `mask_shape`.
+
+    Raises:
+        ImageError: another shape, negative or broken labels, or more labels than uint32 holds.
+    """
+    mask = np.asarray(mask)
+    if image is not None and mask.shape != image.mask_shape:
+        raise ImageError(
+            f"The mask has shape {mask.shape}, but its image needs {image.mask_shape} ({image.axes.replace('C', '')}). "
+            "Nothing was changed; export or resample the mask on the image's own grid."
+        )
+    if mask.size == 0:
+        raise ImageError(f"The mask has no pixels: its shape is {mask.shape}.")
+    if mask.dtype == bool:
+        return mask.astype(np.uint8)
+    if mask.dtype.kind not in "uif" or (mask.dtype.kind == "f" and not np.array_equal(mask, np.trunc(mask))):
+        raise ImageError(
+            f"The mask holds values of type {mask.dtype} that are not whole numbers; labels 0, 1, 2, ... are needed."
+        )
+    low, high = mask.min(), mask.max()
+    if low < 0 or high > np.iinfo(np.uint32).max:
+        raise ImageError(f"The mask has labels from {low} to {high}; allowed are 0 to {np.iinfo(np.uint32).max}.")
+    return mask.astype(np.min_scalar_type(int(high)), copy=False)

@@ -1,0 +1,1 @@
+"""Sample images that come with the package; LICENSES.md beside them says whose they are."""

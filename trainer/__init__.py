@@ -1,0 +1,24 @@
+"""The ledger of corrections, and the network's learning from it: fine-tuning, evaluation, promotion.
+
+Importing this room does not import torch; training and evaluating do.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from .evaluation import evaluate as evaluate
+    from .finetuning import FineTuneResult as FineTuneResult
+    from .finetuning import finetune as finetune
+    from .ledger import Ledger as Ledger
+
+_attach: Any = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "evaluation": ["evaluate"],
+        "finetuning": ["FineTuneResult", "finetune"],
+        "ledger": ["Ledger"],
+    },
+)
+__getattr__, __dir__, __all__ = _attach
