@@ -65,7 +65,7 @@ def write(path: Path, content: bytes) -> None:
             with contextlib.suppress(OSError):
                 partial.unlink()
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def make_folder(folder: Path) -> None:
@@ -76,7 +76,7 @@ def make_folder(folder: Path) -> None:
         if folder.parent != folder:
             make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
@@ -86,7 +86,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Force the folder's list of names to the disk (Windows has no such call and needs none)."""
     if os.name == "nt":
         return

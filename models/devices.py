@@ -1,0 +1,43 @@
+"""Where networks run, in which precision, and with how many threads."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from .errors import ModelError
+
+
+def choose_device(wanted: str = "auto") -> torch.device:
+    """The device of that name; "auto" is the GPU if there is one, else the CPU.
+
+    Raises:
+        ModelError: no such device here.
+    """
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError(f"No CUDA GPU was found for device '{wanted}'; use 'cpu' or 'auto'.")
+    try:
+        return torch.device(wanted)
+    except RuntimeError as error:
+        raise ModelError(f"There is no device '{wanted}'; use 'auto', 'cpu', 'cuda' or 'mps'.") from error
+
+
+def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
+    """The type that a network computes in: "auto" is bfloat16 on GPUs that have it, else float32."""
+    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if wanted == "auto":
+        wanted = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+    if wanted not in kinds:
+        raise ModelError(f"There is no precision '{wanted}'; use 'auto', {', '.join(map(repr, kinds))}.")
+    return kinds[wanted]
+
+
+def use_threads(count: int | None = None) -> int:
+    """Tell torch how many cores it may use: by default all but one, which the window keeps; returns the number."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = count or max(1, available - 1)
+    torch.set_num_threads(count)
+    return count

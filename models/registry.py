@@ -1,0 +1,50 @@
+"""Networks by name."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NETWORKS = {"unet": ".unet:UNet"}
+"""Name of each network and where its class is; imported when it is asked for."""
+
+
+def create_model(
+    name: str, *, in_channels: int = 3, classes: int = 1, pretrained: bool = False, **config: Any
+) -> nn.Module:
+    """A network with fresh weights.
+
+    Args:
+        name: one of `NETWORKS`.
+        in_channels: channels of its input, >= 1.
+        classes: 1 for one binary logit channel, n >= 2 for a softmax over n classes.
+        pretrained: load published encoder weights, for networks whose encoder has some.
+        **config: the network's own options, e.g. `base=16` for the U-Net.
+
+    Returns:
+        A module that maps (B, in_channels, H, W), H and W >= 32, to logits (B, classes, H, W); in training to
+        a list of logits, finest first.
+
+    Raises:
+        ModelError: a name, a number or an option that does not exist.
+    """
+    if name not in NETWORKS:
+        near = difflib.get_close_matches(name, NETWORKS, 1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ModelError(f"There is no network '{name}'; there are: {', '.join(NETWORKS)}.{hint}")
+    if in_channels < 1 or classes < 1:
+        raise ModelError(f"A network needs at least one channel and one class, not {in_channels} and {classes}.")
+    if pretrained:
+        raise ModelError(f"'{name}' has no published encoder weights; create it with pretrained=False.")
+    module, _, class_name = NETWORKS[name].partition(":")
+    network = getattr(importlib.import_module(module, __package__), class_name)
+    try:
+        return network(in_channels=in_channels, classes=classes, **config)
+    except TypeError as error:
+        raise ModelError(f"'{name}' cannot be created with {config}: {error}.") from error

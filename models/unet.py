@@ -1,0 +1,72 @@
+"""U-Net, as the AdSTNet paper shows its training-time head with.
+
+Source: the network of "Adaptive Scale Thresholding Made Efficient: AdSTNet for Blurred Lesion Image
+Segmentation", after Ronneberger, Fischer, Brox, "U-Net", MICCAI 2015, https://arxiv.org/abs/1505.04597.
+Different from the published code: sides that are no multiple of 16 are padded inside by mirroring and cropped.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DoubleConv(nn.Sequential):
+    """Two biased conv3x3-BN-ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(*_conv_bn_relu(in_channels, out_channels), *_conv_bn_relu(out_channels, out_channels))
+
+
+class UpConv(nn.Sequential):
+    """Nearest-neighbour upsampling by 2, then a biased conv3x3-BN-ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(nn.Upsample(scale_factor=2), *_conv_bn_relu(in_channels, out_channels))
+
+
+class UNet(nn.Module):
+    """Five levels of width `base` to 16 `base`, with skips.
+
+    Args:
+        in_channels: channels of the image.
+        classes: logit channels; 1 for a binary mask, n >= 2 for a softmax over n classes (background included).
+        base: width of the first level; 16 is the paper's.
+    """
+
+    def __init__(self, in_channels: int = 3, classes: int = 1, base: int = 16) -> None:
+        super().__init__()
+        widths = [base * 2**level for level in range(5)]
+        self.down = nn.ModuleList(
+            DoubleConv(before, width) for before, width in zip([in_channels, *widths], widths, strict=False)
+        )
+        self.up = nn.ModuleList(UpConv(deep, skip) for skip, deep in pairwise(widths))
+        self.merge = nn.ModuleList(DoubleConv(2 * width, width) for width in widths[:-1])
+        self.head = nn.Conv2d(base, classes, 1)
+
+    def forward(self, image: Tensor) -> Tensor | list[Tensor]:
+        """Logits of an image.
+
+        Args:
+            image: (B, in_channels, H, W), H and W >= 32.
+
+        Returns:
+            Logits (B, classes, H, W); in training a list of them, of length one.
+        """
+        height, width = image.shape[-2:]
+        x = F.pad(image, (0, -width % 16, 0, -height % 16), mode="reflect")
+        skips: list[Tensor] = []
+        for level, conv in enumerate(self.down):
+            x = conv(x if level == 0 else F.max_pool2d(x, 2))  # (B, base 2^level, H / 2^level, W / 2^level)
+            skips.append(x)
+        for level in reversed(range(len(self.up))):
+            x = self.merge[level](torch.cat([skips[level], self.up[level](x)], dim=1))
+        logits = self.head(x)[..., :height, :width]
+        return [logits] if self.training else logits
+
+
+def _conv_bn_relu(in_channels: int, out_channels: int) -> list[nn.Module]:
+    return [nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]

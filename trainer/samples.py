@@ -1,0 +1,150 @@
+"""Planes to train on, and the random crops of them that make up a batch.
+
+What a batch holds depends on the seed and the number of the step alone, so a training that was killed goes on
+from its last checkpoint with the very batches it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from monai.transforms import (
+    Compose,
+    RandAdjustContrastd,
+    RandAffined,
+    RandAxisFlipd,
+    RandGaussianNoised,
+    RandGaussianSmoothd,
+    RandRotate90d,
+    RandScaleIntensityd,
+    RandShiftIntensityd,
+)
+
+from napari_medseg.models.cards import ModelCard
+from napari_medseg.models.errors import ModelError
+from napari_medseg.models.image import MedicalImage, as_mask
+from napari_medseg.models.intensity import intensity_limits, match_channels, normalise
+from napari_medseg.models.scaling import resize_labels, resize_plane
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One plane as the network reads it.
+
+    Attributes:
+        image: (C, Y, X) float32.
+        target: (1, Y, X) uint8, class of each pixel.
+    """
+
+    image: npt.NDArray[np.float32]
+    target: npt.NDArray[np.uint8]
+
+
+def planes_of(image: MedicalImage, mask: npt.NDArray[Any], card: ModelCard) -> list[Plane]:
+    """All planes of an image, at the scale and with the classes of the card.
+
+    Raises:
+        ImageError: mask and image do not fit each other, or the image has too many channels.
+        ModelError: the mask has labels that the card does not know.
+    """
+    mask = as_mask(mask, image)
+    if card.classes == 1:
+        mask = (mask > 0).astype(np.uint8)  # instances or not: all is foreground
+    elif mask.max() >= card.classes:
+        raise ModelError(
+            f"The mask has label {mask.max()}, but '{card.name}' knows labels 0 to {card.classes - 1} only. "
+            "Pick a model with more classes, or correct the label."
+        )
+    data = image.data if "C" in image.axes else image.data[..., np.newaxis]
+    data = match_channels(data, card.in_channels)
+    limits = intensity_limits(data)
+    return [
+        Plane(
+            resize_plane(normalise(data[index], limits), card.scale),
+            resize_labels(mask[index].astype(np.uint8)[np.newaxis], card.scale),
+        )
+        for index in np.ndindex(*mask.shape[:-2])
+    ]
+
+
+class Batches:
+    """Batches of random, augmented crops.
+
+    Args:
+        planes: gives the planes of one case; called with 0 to `cases` - 1.
+        cases: number of cases; each is drawn as often as any other, however many planes it has.
+        crop: side of a crop in pixels.
+        batch: crops in a batch.
+        seed: of the draws.
+    """
+
+    def __init__(
+        self, planes: Callable[[int], Sequence[Plane]], cases: int, *, crop: int, batch: int, seed: int
+    ) -> None:
+        self.planes, self.cases = planes, cases
+        self.crop, self.batch, self.seed = crop, batch, seed
+        self.augment = _augmentation(crop)
+
+    def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (B, C, crop, crop) float32 and labels (B, 1, crop, crop) uint8 of a step."""
+        draw = np.random.default_rng((self.seed, step))
+        self.augment.set_random_state(seed=int(draw.integers(2**31)))
+        crops = [self._crop(draw) for _ in range(self.batch)]
+        return torch.stack([c["image"] for c in crops]), torch.stack([c["target"] for c in crops])
+
+    def _crop(self, draw: np.random.Generator) -> dict[str, torch.Tensor]:
+        planes = self.planes(int(draw.integers(self.cases)))
+        plane = planes[int(draw.integers(len(planes)))]
+        corner = _corner(draw, plane.target[0], self.crop)
+        cut = {"image": _cut(plane.image, corner, self.crop), "target": _cut(plane.target, corner, self.crop)}
+        augmented: dict[str, Any] = self.augment(cut)  # type: ignore[assignment]
+        return {key: torch.as_tensor(np.ascontiguousarray(value)) for key, value in augmented.items()}
+
+
+def _corner(draw: np.random.Generator, target: npt.NDArray[np.uint8], crop: int) -> tuple[int, int]:
+    """First row and column of a crop; every other crop is centred on a pixel of the foreground, if there is any."""
+    row, column = (int(draw.integers(side)) for side in target.shape)
+    foreground = np.flatnonzero(target)
+    if foreground.size and draw.random() < 0.5:
+        row, column = divmod(int(foreground[draw.integers(foreground.size)]), target.shape[1])
+    rows, columns = (max(0, side - crop) for side in target.shape)
+    return int(np.clip(row - crop // 2, 0, rows)), int(np.clip(column - crop // 2, 0, columns))
+
+
+def _cut(plane: npt.NDArray[Any], corner: tuple[int, int], crop: int) -> npt.NDArray[Any]:
+    """A crop x crop piece; what a small plane lacks is mirrored, as in prediction."""
+    row, column = corner
+    piece = plane[:, row : row + crop, column : column + crop]
+    missing = [crop - side for side in piece.shape[1:]]
+    return np.pad(piece, ((0, 0), (0, missing[0]), (0, missing[1])), mode="symmetric") if any(missing) else piece
+
+
+def _augmentation(crop: int) -> Compose:
+    """Turns, mirrors, scales, and changes of brightness, contrast, focus and noise, as cameras and stains differ."""
+    both = ["image", "target"]
+    return Compose(
+        [
+            RandRotate90d(both, prob=0.75),
+            RandAxisFlipd(both, prob=0.5),
+            RandAffined(
+                both,
+                prob=0.5,
+                rotate_range=0.3,
+                shear_range=0.1,
+                scale_range=0.25,
+                mode=("bilinear", "nearest"),
+                padding_mode="reflection",
+                spatial_size=(crop, crop),
+            ),
+            RandScaleIntensityd("image", factors=0.25, prob=0.5),
+            RandShiftIntensityd("image", offsets=0.1, prob=0.5),
+            RandAdjustContrastd("image", gamma=(0.7, 1.5), prob=0.3),
+            RandGaussianSmoothd("image", (0.3, 1.0), (0.3, 1.0), prob=0.2),
+            RandGaussianNoised("image", std=0.05, prob=0.3),
+        ]
+    )
