@@ -69,10 +69,16 @@ def normalise(plane: npt.NDArray[Any], limits: npt.NDArray[np.float64]) -> npt.N
     Returns:
         (C, Y, X) float32 within [-1, 2].
     """
-    low, span = limits[:, 0, None, None], np.diff(limits)[..., None]  # (C, 1, 1) each
+    exact = np.float32 if plane.dtype.itemsize <= 2 else np.float64  # which holds all values of the type
+    low = limits[:, 0, None, None].astype(exact)  # (C, 1, 1)
+    span = np.diff(limits)[..., None].astype(exact)
+    stretched = np.moveaxis(plane, -1, 0).astype(exact)  # (Y, X, C) -> (C, Y, X)
     with np.errstate(over="ignore", invalid="ignore"):
-        stretched = (np.moveaxis(plane, -1, 0).astype(np.float64) - low) / np.where(span > 0, span, np.inf)
-    return np.clip(np.nan_to_num(stretched, nan=0.0, posinf=1.0, neginf=0.0), -1, 2).astype(np.float32)
+        stretched -= low
+        stretched /= np.where(span > 0, span, np.inf)
+    if plane.dtype.kind == "f":
+        np.nan_to_num(stretched, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
+    return np.clip(stretched, -1, 2, out=stretched).astype(np.float32, copy=False)
 
 
 def _channel_limits(channel: npt.NDArray[Any]) -> tuple[float, float]:

@@ -1,0 +1,111 @@
+"""The engine's own process: a scheduler and two workers, the predictor and the trainer.
+
+It belongs to no window: closing or killing one does not end a job. It ends by itself when no window or command is
+connected and no job is left, and takes its workers along; a worker that dies is started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Nanny, Scheduler
+from distributed.deploy.spec import SpecCluster
+from distributed.security import Security
+
+from .address import EngineAddress, forget_address, runtime_folder, write_address
+
+log = logging.getLogger(__name__)
+
+WORKERS = ("predictor", "trainer")
+
+
+async def serve(folder: Path, idle: float) -> None:
+    """Run until nobody has needed the engine for `idle` seconds, or until SIGTERM."""
+    security = Security.temporary()
+    # A worker that dies three times over one task is killed by it: the task fails instead of going round for ever.
+    with dask.config.set({"distributed.scheduler.allowed-failures": 2, "distributed.admin.tick.limit": "1h"}):
+        async with SpecCluster(
+            scheduler={
+                "cls": Scheduler,
+                "options": {
+                    "host": "127.0.0.1",
+                    "port": 0,
+                    "security": security,
+                    "dashboard": False,
+                    "protocol": "tls://",
+                },
+            },
+            workers={name: _worker(name, folder, security) for name in WORKERS},
+            asynchronous=True,
+            security=security,
+        ) as cluster:
+            address = cluster.scheduler_address
+            write_address(EngineAddress(address, os.getpid(), security.tls_ca_file, security.tls_client_key), folder)
+            log.info("ready at %s", address)
+            await _until_idle(cluster.scheduler, idle)
+            forget_address(folder)
+    log.info("ended")
+
+
+def _worker(name: str, folder: Path, security: Security) -> dict[str, Any]:
+    """One process for one job at a time, restarted if it dies; torch wants all the memory it can get."""
+    options = {
+        "nthreads": 1,
+        "resources": {name: 1},
+        "memory_limit": 0,
+        "local_directory": str(folder),
+        "preload": ["napari_medseg.models.engine.worker"],
+        "security": security,
+        "dashboard": False,
+        "protocol": "tls://",
+        "host": "127.0.0.1",
+    }
+    return {"cls": Nanny, "options": options}
+
+
+async def _until_idle(scheduler: Scheduler, idle: float) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    needed = time.monotonic()
+    while not stop.is_set() and time.monotonic() - needed < idle:
+        if _connected(scheduler) or _busy(scheduler):
+            needed = time.monotonic()
+        try:
+            await asyncio.wait_for(stop.wait(), min(1.0, idle / 4))
+        except TimeoutError:
+            continue
+
+
+def _connected(scheduler: Scheduler) -> bool:
+    """Whether a window or a command is connected; the workers' own clients do not count."""
+    return any(not name.startswith(("fire-and-forget", "Client-worker")) for name in scheduler.clients)
+
+
+def _busy(scheduler: Scheduler) -> bool:
+    return any(task.state in ("processing", "waiting", "no-worker", "queued") for task in scheduler.tasks.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m napari_medseg.models.engine", description=__doc__)
+    parser.add_argument(
+        "--idle",
+        type=float,
+        default=float(os.environ.get("MEDSEG_IDLE", "60")),
+        help="seconds without a client or a job after which it ends (%(default)s)",
+    )
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    asyncio.run(serve(runtime_folder(), options.idle))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The names that files give to lengths, and the ones this project uses.
+
+Known here are "nm", "um", "mm", "cm" and "m"; "pixel" stands for a distance whose length nobody knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+METRES = {"nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0}
+"""Length of each known unit in metres."""
+
+_STEMS = {
+    "nm": ("nm", "nanometer", "nanometre"),
+    "um": ("um", "micron", "micrometer", "micrometre"),
+    "mm": ("mm", "millimeter", "millimetre"),
+    "cm": ("cm", "centimeter", "centimetre"),
+    "m": ("m", "meter", "metre"),
+}
+_KNOWN = {spelling: unit for unit, stems in _STEMS.items() for stem in stems for spelling in (stem, f"{stem}s")}
+
+# units that are read but not kept: the kept one and how many of it they are
+_CONVERTED = {
+    "pm": ("nm", 1e-3),
+    "picometer": ("nm", 1e-3),
+    "angstrom": ("nm", 0.1),
+    "å": ("nm", 0.1),
+    "inch": ("mm", 25.4),
+    "inches": ("mm", 25.4),
+    "in": ("mm", 25.4),
+}
+
+
+def known_length(value: float, unit: str) -> tuple[float, str]:
+    """A length as (value, unit) with one of this project's unit names.
+
+    Args:
+        value: the number that stands in the file.
+        unit: the file's spelling, e.g. "µm", "micron", "Millimeter", "inch".
+
+    Returns:
+        The same length; (value, "pixel") if the unit is none that is known here.
+    """
+    spelling = unit.strip().replace("\\u00B5", "u")  # ImageJ writes the micro sign as a Java escape
+    spelling = spelling.replace("\u00b5", "u").replace("\u03bc", "u").casefold()
+    if spelling in _CONVERTED:
+        kept, factor = _CONVERTED[spelling]
+        return value * factor, kept
+    return value, _KNOWN.get(spelling, "pixel")
+
+
+def in_unit_of_x(lengths: Sequence[tuple[float, str]]) -> tuple[tuple[float, ...], str]:
+    """Spacings along Z, Y, X in one unit: that of X, the last.
+
+    Args:
+        lengths: (value, unit) for each spatial axis, as `known_length` gives them.
+
+    Returns:
+        The values and their unit. A mixture of lengths and pixels cannot be put in one unit: the values stay
+        as they are, in "pixel".
+    """
+    unit = lengths[-1][1]
+    if all(other == unit for _, other in lengths):
+        return tuple(value for value, _ in lengths), unit
+    if not all(other in METRES for _, other in lengths):
+        return tuple(value for value, _ in lengths), "pixel"
+    return tuple(v if u == unit else v * METRES[u] / METRES[unit] for v, u in lengths), unit
