@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
@@ -103,7 +103,7 @@ def resolve_model(model: str | Path) -> tuple[Path | None, ModelCard]:
     return path, card
 
 
-def _read_header(path: Path) -> dict[str, object]:
+def _read_header(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         start = file.read(8)
     if start[:2] in (b"PK", b"\x80\x02") or start[:1] == b"\x80":

@@ -83,7 +83,9 @@ def predict(
     finally:
         model.train(training)
     labels, confidence = (np.stack(part).reshape(image.mask_shape) for part in list(zip(*answers, strict=True))[:2])
-    kept = np.stack([answer[2] for answer in answers], 1) if probabilities else None  # (classes, planes, Y, X)
+    kept = (
+        np.stack([np.asarray(answer[2]) for answer in answers], 1) if probabilities else None
+    )  # (classes, planes, Y, X)
     return Prediction(
         labels=split_touching(labels) if instances else as_mask(labels),
         confidence=confidence,

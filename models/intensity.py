@@ -70,12 +70,12 @@ def normalise(plane: npt.NDArray[Any], limits: npt.NDArray[np.float64]) -> npt.N
         (C, Y, X) float32 within [-1, 2].
     """
     exact = np.float32 if plane.dtype.itemsize <= 2 else np.float64  # which holds all values of the type
-    low = limits[:, 0, None, None].astype(exact)  # (C, 1, 1)
-    span = np.diff(limits)[..., None].astype(exact)
+    low: npt.NDArray[Any] = limits[:, 0, None, None].astype(exact)  # (C, 1, 1)
+    span: npt.NDArray[Any] = np.diff(limits)[..., None].astype(exact)
     stretched = np.moveaxis(plane, -1, 0).astype(exact)  # (Y, X, C) -> (C, Y, X)
     with np.errstate(over="ignore", invalid="ignore"):
-        stretched -= low
-        stretched /= np.where(span > 0, span, np.inf)
+        np.subtract(stretched, low, out=stretched)
+        np.divide(stretched, np.where(span > 0, span, np.inf), out=stretched)
     if plane.dtype.kind == "f":
         np.nan_to_num(stretched, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
     return np.clip(stretched, -1, 2, out=stretched).astype(np.float32, copy=False)

@@ -18,6 +18,7 @@ from typing import Literal
 
 import imageio.v3 as iio
 import numpy as np
+from PIL import Image
 
 from .errors import ImageError
 from .image import Array, MedicalImage, as_mask
@@ -89,7 +90,7 @@ def read_mask(path: str | os.PathLike[str]) -> Array:
     kind = content_kind(path)
     if kind == "tiff":
         content = read_tiff(path)
-        data, axes, coloured = content.image.data, content.image.axes, content.coloured
+        data, axes, coloured = content.image.data, content.image.axes, content.coloured and not content.planar
     else:
         data = _picture(path, palette="P")
         axes, coloured = "YXC" if data.ndim == 3 else "YX", data.ndim == 3
@@ -125,6 +126,8 @@ def content_kind(path: str | os.PathLike[str]) -> Kind:
             )
         with path.open("rb") as file:
             start = file.read(8)
+    except ImageError:
+        raise
     except FileNotFoundError as error:
         raise ImageError(f"There is no file '{path}'.{_nearest(path)}") from error
     except PermissionError as error:
@@ -172,10 +175,10 @@ def _picture(path: Path, *, palette: str = "RGB") -> Array:
 
 
 def _undecodable(path: Path, error: Exception) -> str:
-    if type(error).__name__ == "DecompressionBombError":
+    if isinstance(error.__cause__, Image.DecompressionBombError):  # imageio wraps it
         return (
-            f"'{path.name}' claims to be larger than any PNG or JPEG read here ({error}). Save large images as TIFF, "
-            "or cut out the part you need; if it should be small, it is damaged."
+            f"'{path.name}' claims to be larger than any PNG or JPEG read here ({error.__cause__}). Save large images "
+            "as TIFF, or cut out the part you need; if it should be small, it is damaged."
         )
     if _width_and_height(path)[0] == 0 or _width_and_height(path)[1] == 0:
         width, height = _width_and_height(path)

@@ -38,11 +38,13 @@ class TiffContent:
     Attributes:
         image: the pixels of series 0, axes in the order of "TZYXC".
         coloured: whether the channels are the red, green and blue of one picture; separate stains or probes else.
+        planar: whether each channel stands in a plane of its own, as programs also write three or four planes.
         channel_names: the OME names of the channels, if there is one for each; () else.
     """
 
     image: MedicalImage
     coloured: bool
+    planar: bool
     channel_names: tuple[str, ...]
 
 
@@ -59,16 +61,14 @@ def read_tiff(path: str | os.PathLike[str]) -> TiffContent:
     path = Path(path)
     with _explained(path), tifffile.TiffFile(path) as tif:
         _check_siblings(tif, path)
-        if not tif.series or 0 in tif.series[0].shape:
+        if not tif.series or 0 in (tif.series[0].shape or (0,)):
             raise ImageError(f"'{path.name}' has no pixels. Was it written to the end? Export it again.")
         series = tif.series[0]
         _check_complete(tif, series, path)
         _check_size(series, path)
         samples = _pixels(tif, series, path)
-        coloured = "S" in series.axes and series.keyframe.photometric in (
-            tifffile.PHOTOMETRIC.RGB,
-            tifffile.PHOTOMETRIC.YCBCR,
-        )
+        planar = "S" in series.axes.partition("Y")[0]
+        coloured = _is_coloured(series, samples, planar)
         data, axes = _ordered(samples, series.axes, path)
         if coloured and data.shape[-1] == 4:
             _log.info("%s: transparency (alpha) left out", path.name)
@@ -76,7 +76,9 @@ def read_tiff(path: str | os.PathLike[str]) -> TiffContent:
         spacing, unit = tiff_spacing(tif, axes)
         image = MedicalImage(data, axes, spacing, unit, name=stem(path))
         names = channel_names(tif)
-        return TiffContent(image, coloured and image.channels == 3, names if len(names) == image.channels else ())
+        return TiffContent(
+            image, coloured and image.channels == 3, planar, names if len(names) == image.channels else ()
+        )
 
 
 def stem(path: Path) -> str:
@@ -134,7 +136,7 @@ def _check_complete(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, pat
     size = path.stat().st_size
     missing = sum(page is None for page in series.pages)
     cut_short = (
-        _next_page(tif) != 0
+        not _ends(tif)
         or ((tif.is_imagej or tif.is_shaped) and series.kind in ("generic", "uniform"))  # fewer planes than described
         or any(page.parent is tif and _end(page) > size for page in series.pages if page is not None)
         or (series.dataoffset is not None and not missing and series.dataoffset + series.nbytes > size)
@@ -144,10 +146,11 @@ def _check_complete(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, pat
         raise ImageError(f"'{path.name}' is incomplete: {lost}. Copy or export it again from where it came from.")
 
 
-def _next_page(tif: tifffile.TiffFile) -> int:
-    """Where the last page found says that another follows; 0 at the end of a whole file."""
+def _ends(tif: tifffile.TiffFile) -> bool:
+    """Whether the last page that was found says that none follows; tifffile leaves out pages it cannot read."""
     tif.filehandle.seek(tif.pages.next_page_offset or 0)
-    return int.from_bytes(tif.filehandle.read(tif.tiff.offsetsize), "little" if tif.byteorder == "<" else "big")
+    following = tif.filehandle.read(tif.tiff.offsetsize)
+    return len(following) == tif.tiff.offsetsize and not any(following)
 
 
 def _end(page: tifffile.TiffPage | tifffile.TiffFrame) -> int:
@@ -194,6 +197,14 @@ def _pixels(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path)
     if any(p.shape != series.keyframe.shape or p.dtype != series.dtype for p in planes):
         raise unreadable
     return np.stack(planes).reshape(series.shape)
+
+
+def _is_coloured(series: tifffile.TiffPageSeries, samples: Array, planar: bool) -> bool:
+    photometric = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
+    if "S" not in series.axes or series.keyframe.photometric not in photometric:
+        return False
+    # tifffile calls three planes of any type colours; nobody stores colours as signed or long numbers plane by plane
+    return not planar or samples.dtype in (np.uint8, np.uint16)
 
 
 def _ordered(data: Array, named: str, path: Path) -> tuple[Array, str]:

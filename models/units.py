@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-METRES = {"nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0}
+_POWERS = {"nm": -9, "um": -6, "mm": -3, "cm": -2, "m": 0}
+
+METRES = {unit: 10.0**power for unit, power in _POWERS.items()}
 """Length of each known unit in metres."""
 
 _STEMS = {
@@ -64,4 +66,9 @@ def in_unit_of_x(lengths: Sequence[tuple[float, str]]) -> tuple[tuple[float, ...
         return tuple(value for value, _ in lengths), unit
     if not all(other in METRES for _, other in lengths):
         return tuple(value for value, _ in lengths), "pixel"
-    return tuple(v if u == unit else v * METRES[u] / METRES[unit] for v, u in lengths), unit
+    return tuple(_shifted(value, _POWERS[other] - _POWERS[unit]) for value, other in lengths), unit
+
+
+def _shifted(value: float, power: int) -> float:
+    """`value` times ten to the `power`, rounded once: 0.005 mm are 5 um and not 5.000000000000001."""
+    return value * 10**power if power >= 0 else value / 10**-power

@@ -9,16 +9,17 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from .evaluation import evaluate as evaluate
-    from .finetuning import FineTuneResult as FineTuneResult
     from .finetuning import finetune as finetune
     from .ledger import Ledger as Ledger
+    from .outcome import FineTuneResult as FineTuneResult
 
 _attach: Any = lazy_loader.attach(
     __name__,
     submod_attrs={
         "evaluation": ["evaluate"],
-        "finetuning": ["FineTuneResult", "finetune"],
+        "finetuning": ["finetune"],
         "ledger": ["Ledger"],
+        "outcome": ["FineTuneResult"],
     },
 )
 __getattr__, __dir__, __all__ = _attach

@@ -28,9 +28,10 @@ from napari_medseg.models.devices import use_threads
 from napari_medseg.models.durable import write
 from napari_medseg.models.reading import read_image, read_mask
 
+from .config import TrainingConfig
 from .metrics import dice, iou
 from .samples import Batches, planes_of
-from .training import TrainingConfig, TrainingState, train
+from .training import TrainingState, train
 
 log = logging.getLogger("medseg.shipped")
 

@@ -18,26 +18,8 @@ from torch import nn
 
 from napari_medseg.models.losses import segmentation_loss
 
+from .config import TrainingConfig
 from .samples import Batches
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How long and how hard to train; saved as JSON beside what it made.
-
-    The training ends after `steps` steps or `seconds` seconds, whichever comes first; only a training that ends by
-    steps can be repeated to the bit.
-    """
-
-    steps: int = 300
-    seconds: float | None = None  # s of wall-clock time in the loop
-    batch: int = 4  # crops a step
-    crop: int = 256  # px
-    lr: float = 1e-3  # peak learning rate of AdamW
-    weight_decay: float = 1e-2
-    warmup: float = 0.05  # share of the training in which the learning rate rises from 0
-    average: float = 0.98  # decay per step of the running mean of the weights, which is what is kept
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,6 +40,11 @@ class TrainingState:
     optimiser: torch.optim.Optimizer
     step: int = 0  # steps done
     elapsed: float = 0.0  # s spent in them
+
+    def share(self, config: TrainingConfig) -> float:
+        """How much of the training is done, 0 to 1 or a little more."""
+        by_time = self.elapsed / config.seconds if config.seconds else 0.0
+        return max(self.step / config.steps, by_time)
 
     def to_checkpoint(self) -> dict[str, Any]:
         """Tensors and numbers only, so that `torch.load(weights_only=True)` reads it."""
@@ -99,7 +86,7 @@ def train(
     """
     loss_of = segmentation_loss(classes)
     state.network.train()
-    while (share := _share(state, config)) < 1:
+    while (share := state.share(config)) < 1:
         started = time.monotonic()
         for group in state.optimiser.param_groups:
             group["lr"] = learning_rate(config, share)
@@ -114,12 +101,7 @@ def train(
         _average(state, config)
         state.step += 1
         state.elapsed += time.monotonic() - started
-        yield Step(state.step, float(loss.detach()), min(1.0, _share(state, config)))
-
-
-def _share(state: TrainingState, config: TrainingConfig) -> float:
-    by_time = state.elapsed / config.seconds if config.seconds else 0.0
-    return max(state.step / config.steps, by_time)
+        yield Step(state.step, float(loss.detach()), min(1.0, state.share(config)))
 
 
 @torch.no_grad()

@@ -63,6 +63,10 @@ class Job:
         if self._future.status == "pending":
             log.info("cancelling %s", self.key)
 
+    def forget(self) -> None:
+        """Have the engine forget it, so that a job of this key can be submitted anew."""
+        self._client.cancel([self._future], force=True)
+
     @property
     def done(self) -> bool:
         """Whether it ended, well or not."""
@@ -92,7 +96,7 @@ class Engine:
         """
         if address:
             return cls(_client(address, None, 20))
-        folder = runtime_folder()
+        folder = runtime_folder().absolute()
         with FileLock(folder / "engine.lock"):  # two windows that open at once share one engine
             found = read_address(folder)
             if found:
@@ -101,6 +105,11 @@ class Engine:
                 (folder / "engine.json").unlink(missing_ok=True)
             started = _start(folder)
             return cls(_client(started.address, started.security(), START))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine still answers."""
+        return bool(self._client.status == "running")
 
     def segment(
         self, image: MedicalImage, model: str, *, progress: Callable[[float], None] | None = None, **options: Any
@@ -200,6 +209,7 @@ def _start(folder: Path) -> EngineAddress:
             stdout=output,
             stderr=output,
             start_new_session=True,
+            cwd=folder,  # not the caller's: it would be held busy, and Python would import from it
             env=os.environ | {"MEDSEG_RUNTIME": str(folder)},
         )
     deadline = time.monotonic() + START

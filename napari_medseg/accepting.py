@@ -1,0 +1,88 @@
+"""From a corrected mask to a line in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from napari_medseg.trainer.ledger import AlreadyAccepted, CorrectionRecord, Effort, Ledger
+
+from .background import Background
+from .image_layers import METADATA_KEY, channel_siblings, medical_image
+from .masks import Masks
+from .state import PanelState
+
+
+class Accepting:
+    """Writes the mask of the chosen image to the ledger; it says "accepted" only once it is on the disk.
+
+    Args:
+        viewer: whose layers hold image and mask.
+        state: what the panel shows.
+        masks: knows which mask belongs to the image.
+        background: where the writing is done.
+        ledger: where it goes.
+        accepted: called with each new correction, in the window's thread.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        state: PanelState,
+        masks: Masks,
+        background: Background,
+        ledger: Ledger,
+        accepted: Callable[[CorrectionRecord], None],
+    ) -> None:
+        self._viewer, self._state, self._masks = viewer, state, masks
+        self._background, self.ledger, self._accepted = background, ledger, accepted
+
+    def start(self) -> None:
+        """Accept the mask as it is at this moment; what is painted from now on is another correction."""
+        layer, mask = self._state.image, self._masks.current()
+        if self._state.accepting:
+            return
+        if layer is None or mask is None or self._state.mask is None:
+            self._state.problem = (
+                "There is no mask to accept yet. Segment the image, or draw a mask in a new Labels layer."
+            )
+            return
+        self._state.problem = self._state.notice = ""
+        self._state.accepting = True
+        pixels = mask.layer.data.copy()
+        edits, seconds = mask.clock.edits, mask.clock.seconds
+        siblings = channel_siblings(layer, self._viewer.layers)
+        group = self._state.group.strip() or file_of(layer)
+
+        def write() -> CorrectionRecord:
+            try:
+                return self.ledger.add(
+                    medical_image(layer, siblings),
+                    pixels,
+                    predicted=mask.predicted,
+                    model=mask.model,
+                    group=group,
+                    effort=Effort(seconds, edits),
+                )
+            except AlreadyAccepted as known:
+                return known.record
+
+        def written(record: CorrectionRecord) -> None:
+            self._state.accepting = False
+            self._masks.saved(mask, edits)
+            self._state.notice = f"Accepted as case {record.id}: it is on the disk."
+            self._accepted(record)
+
+        def failed(reason: str) -> None:
+            self._state.accepting = False
+            self._state.problem = reason
+
+        self._background.run(write, written, failed)
+
+
+def file_of(layer: Any) -> str:
+    """The file that a layer came from, which stands for the patient if nobody says more; its name if it has none."""
+    noted = (layer.metadata.get(METADATA_KEY) or {}).get("path")
+    path = noted or getattr(layer.source, "path", None)
+    return Path(path).name if path else str(layer.name)

@@ -1,0 +1,68 @@
+"""Work away from the window's thread, and its results brought back to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from napari_medseg.models.errors import MedSegError
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+class Background:
+    """Runs slow things in threads of its own and calls back in the window's thread.
+
+    Args:
+        post: has a function called in the window's thread, soon; may be called from any thread.
+    """
+
+    def __init__(self, post: Callable[[Callable[[], None]], None]) -> None:
+        self._post = post
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="medseg")
+        self._closed = False
+
+    def run(
+        self,
+        work: Callable[[], Result],
+        then: Callable[[Result], None] | None = None,
+        failed: Callable[[str], None] | None = None,
+    ) -> None:
+        """Call `work` in a thread, then `then` with its result or `failed` with a sentence, in the window's thread."""
+
+        def task() -> None:
+            try:
+                result = work()
+            except Exception as error:
+                said = in_words(error)
+                if failed:
+                    self.post(lambda: failed(said))
+            else:
+                if then:
+                    self.post(lambda: then(result))
+
+        if not self._closed:
+            self._threads.submit(task)
+
+    def post(self, call: Callable[[], Any]) -> None:
+        """Have `call` called in the window's thread, unless the panel is gone by then."""
+        if not self._closed:
+            self._post(lambda: None if self._closed else call())
+
+    def close(self) -> None:
+        """Deliver nothing any more, and finish what is under way: an accepted mask is written to the end."""
+        self._closed = True
+        self._threads.shutdown(wait=True, cancel_futures=False)
+
+
+def in_words(error: BaseException) -> str:
+    """What to tell the user of an error; the traceback goes to the log."""
+    if isinstance(error, MedSegError):
+        log.info("%s", error, exc_info=error)
+        return str(error)
+    log.error("unexpected", exc_info=error)
+    return f"Something unexpected went wrong ({type(error).__name__}: {error}). Nothing of yours was changed."

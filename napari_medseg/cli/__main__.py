@@ -1,0 +1,5 @@
+"""`python -m napari_medseg.cli` is `medseg`."""
+
+from . import main
+
+main()

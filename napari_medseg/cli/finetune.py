@@ -1,0 +1,75 @@
+"""`medseg finetune`: let a model learn from a project's corrections."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_medseg.models.cards import find_card
+from napari_medseg.models.errors import EngineError
+from napari_medseg.trainer.config import FineTuneConfig
+from napari_medseg.trainer.jobs import settle, start_finetuning
+from napari_medseg.trainer.ledger import Ledger
+
+from .answering import AsJson, answer, clear_errors
+from .naming import existing_project
+from .waiting import bars, engine, show_training, wait_for
+
+
+@clear_errors
+def finetune(
+    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.")],
+    base: Annotated[
+        str | None, typer.Option(help="Name of a model, or a version of the project. By default the active model.")
+    ] = None,
+    budget: Annotated[float | None, typer.Option(min=0.01, help="Minutes to train for, at most.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps to train for, at most.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn from the corrections. The new version becomes active if it is not worse on those that were kept apart.
+
+    A fine-tuning that is under way in this project is followed instead, and one that was cut short is taken up
+    again. Ctrl-C cancels it; the active model then stays.
+    """
+    folder = existing_project(project)
+    if base is not None:
+        with Ledger.open(folder) as ledger:
+            if base not in {version.name for version in ledger.models()}:
+                find_card(base)
+    with engine() as connection, bars(trainer=True) as progress:
+        show = show_training(progress, "Learning")
+        job = start_finetuning(connection, folder, base, config_for(budget, steps), show)
+        try:
+            result: dict[str, Any] = wait_for(job)
+        except EngineError as error:
+            _settle(folder, error)
+            raise
+    text = (
+        f"Version {result['version']}, from {result['base']}: {result['reason']} "
+        f"It learned from {result['trained_on']} corrections in {result['seconds']:.0f} s."
+    )
+    answer(result, as_json=as_json, text=text)
+
+
+def config_for(minutes: float | None, steps: int | None) -> FineTuneConfig:
+    """How long to train; more minutes than usual allow more steps in proportion, unless `steps` says how many."""
+    config = FineTuneConfig()
+    usual = config.training
+    seconds = usual.seconds if minutes is None else 60 * minutes
+    if steps is None:
+        longer = max(1.0, seconds / usual.seconds) if seconds and usual.seconds else 1.0
+        steps = round(usual.steps * longer)
+    elif minutes is None:
+        seconds = None  # a number of steps alone can be repeated to the bit
+    return replace(config, training=replace(usual, steps=steps, seconds=seconds))
+
+
+def _settle(folder: Path, error: EngineError) -> None:
+    """The trainer died too often to say itself that the fine-tuning failed."""
+    with Ledger.open(folder) as ledger:
+        unfinished = ledger.unfinished_job()
+    if unfinished is not None:
+        settle(folder, unfinished.id, error)

@@ -1,0 +1,87 @@
+"""`medseg models`: the networks that come along, and what a project has made of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from napari_medseg.models.cards import ModelCard, list_models
+from napari_medseg.trainer.ledger import Ledger
+from napari_medseg.trainer.records import ModelVersion
+
+from .answering import AsJson, answer, clear_errors
+from .naming import existing_project
+
+
+@clear_errors
+def models(
+    project: Annotated[Path | None, typer.Option(help="List the versions of this project, too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the models: what they were trained on, how large and how good they are."""
+    cards = list_models()
+    found: dict[str, Any] = {"models": [asdict(card) | {"weights": card.has_weights} for card in cards]}
+    versions, active = [], ""
+    if project is not None:
+        with Ledger.open(existing_project(project)) as ledger:
+            versions, active = ledger.models(), ledger.active()
+        found |= {"versions": [_version(version) for version in versions], "active": active}
+    answer(found, as_json=as_json)
+    if as_json:
+        return
+    console = Console()
+    console.print(_cards_table(cards))
+    for card in cards:
+        console.print(f"[bold]{card.name}[/]: {card.good_at}")
+    if project is not None:
+        console.print(_versions_table(versions))
+        console.print(f"Active: {active}")
+
+
+def _version(version: ModelVersion) -> dict[str, Any]:
+    result = version.metrics.get("result", {})
+    return {
+        "name": version.name,
+        "base": version.base,
+        "created": version.created.isoformat(),
+        "active": version.active,
+        "dice_before": result.get("dice_before"),
+        "dice_after": result.get("dice_after"),
+        "reason": version.reason,
+    }
+
+
+def _cards_table(cards: list[ModelCard]) -> Table:
+    table = Table("Name", "Title", "Parameters", "Images", "Weights", "Figures", title="Models", title_justify="left")
+    for card in cards:
+        figures = ", ".join(
+            f"{name.replace('_', ' ')} {value:.3f}" if isinstance(value, float) and value <= 1 else f"{value:g} {name}"
+            for name, value in card.metrics.items()
+        )
+        table.add_row(
+            card.name,
+            card.title,
+            f"{card.parameters / 1e6:.2f} M",
+            ", ".join(card.modalities),
+            "yes" if card.has_weights else "no",
+            figures,
+        )
+    return table
+
+
+def _versions_table(versions: list[ModelVersion]) -> Table:
+    table = Table("Version", "Made from", "On", "Active", "Why", title="Versions", title_justify="left")
+    for version in versions:
+        table.add_row(
+            version.name,
+            version.base,
+            f"{version.created:%Y-%m-%d %H:%M}",
+            "yes" if version.active else "",
+            version.reason,
+        )
+    return table

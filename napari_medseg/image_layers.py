@@ -1,0 +1,177 @@
+"""Between napari's layers and `MedicalImage`: axes, spacing and units both ways, and where a mask has to lie."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_medseg.models.errors import ImageError
+from napari_medseg.models.image import AXES, Array, MedicalImage
+from napari_medseg.models.memory import check_fits_in_memory
+from napari_medseg.models.units import in_unit_of_x, known_length
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer
+
+_log = logging.getLogger(__name__)
+
+METADATA_KEY = "medseg"
+"""Key in `layer.metadata` of what the file says: "axes", "spacing", "unit", "path" of the whole image, the "source"
+that the layers of one image share, and this layer's "channel" of so many "channels"."""
+
+_STRAIGHT = 1e-3
+"""Slope along which an axis may run off its direction: half a pixel in 500."""
+
+
+def layer_settings(image: MedicalImage) -> dict[str, Any]:
+    """How napari shows an image in its own spacing.
+
+    Returns:
+        `scale`, `units` and `axis_labels` for each axis but the channels. Time has scale 1 in frames ("pixel").
+    """
+    axes = image.axes.replace("C", "")
+    spacing = dict(zip([axis for axis in axes if axis in "ZYX"], image.spacing, strict=True))
+    return {
+        "scale": tuple(spacing.get(axis, 1.0) for axis in axes),
+        "units": tuple(image.unit if axis in spacing else "pixel" for axis in axes),
+        "axis_labels": tuple(axis.lower() for axis in axes),
+    }
+
+
+def mask_layer_settings(layer: Layer) -> dict[str, Any]:
+    """Settings of a Labels layer that lies exactly over `layer`, whose colour axis it does not have.
+
+    Returns:
+        `scale`, `translate`, `rotate`, `shear`, `affine`, `units` and `axis_labels`, all copies.
+    """
+    return {
+        "scale": np.array(layer.scale),
+        "translate": np.array(layer.translate),
+        "rotate": np.array(layer.rotate),
+        "shear": np.array(layer.shear),
+        "affine": np.array(layer.affine.affine_matrix),
+        "units": tuple(layer.units),
+        "axis_labels": tuple(layer.axis_labels),
+    }
+
+
+def channel_siblings(layer: Layer, layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Those of `layers` that are other channels of the same image as `layer`, in the order of the channels."""
+    source = _noted(layer).get("source")
+    found = [other for other in layers if other is not layer and source and _noted(other).get("source") == source]
+    return tuple(sorted(found, key=lambda other: int(_noted(other).get("channel", 0))))
+
+
+def medical_image(layer: Image, siblings: Sequence[Image] = ()) -> MedicalImage:
+    """The image that a layer shows.
+
+    Axes are those noted by our reader if they fit the data; else those that `axis_labels` spell ("z", "y", "x");
+    else (Y, X), (Z, Y, X) or (T, Z, Y, X). Spacing and unit are those of the layer, as the user may have set them.
+
+    Args:
+        layer: an Image layer; of a multiscale one the full size is taken, and lazy arrays are computed.
+        siblings: layers of the other channels of the image, if it has any.
+
+    Returns:
+        The pixels; with a channel axis for colours (transparency is left out) and for siblings.
+
+    Raises:
+        ImageError: a volume that is shown obliquely, channels of different shape, more axes than are known,
+            or pixels that cannot be had or held.
+    """
+    axes = _axes(layer)
+    spacing, unit = _spacing(layer, axes)
+    if siblings:
+        data = _stacked([layer, *siblings])
+        return MedicalImage(data, axes + "C", spacing, unit, name=layer.name)
+    data = _pixels(layer)
+    if layer.rgb:
+        return MedicalImage(data[..., :3], axes + "C", spacing, unit, name=layer.name)
+    return MedicalImage(data, axes, spacing, unit, name=layer.name)
+
+
+def _noted(layer: Layer) -> dict[str, Any]:
+    noted = layer.metadata.get(METADATA_KEY)
+    return noted if isinstance(noted, dict) else {}
+
+
+def _axes(layer: Image) -> str:
+    """Axes of a layer, without the colours."""
+    noted = str(_noted(layer).get("axes", "")).replace("C", "")
+    spelled = "".join(str(label)[:1].upper() for label in layer.axis_labels)
+    for axes in (noted, spelled):
+        if len(axes) == layer.ndim and _ordered(axes):
+            return axes
+    if layer.ndim > 4:
+        raise ImageError(
+            f"Layer '{layer.name}' has {layer.ndim} axes; up to four are allowed (time, plane, row, column). "
+            "Split it, or take one position of it."
+        )
+    return "TZYX"[-layer.ndim :]
+
+
+def _ordered(axes: str) -> bool:
+    return "".join(axis for axis in AXES if axis in axes) == axes and {"Y", "X"} <= set(axes) and "C" not in axes
+
+
+def _spacing(layer: Image, axes: str) -> tuple[tuple[float, ...], str]:
+    """Spacing along the spatial axes in one unit, measured in the world."""
+    matrix = _to_world(layer)
+    if "Z" in axes and not _is_straight(matrix):
+        raise ImageError(
+            f"Volume '{layer.name}' is shown obliquely (rotated or sheared), and napari cannot slice it rightly. "
+            "Resample it along its own axes first; nothing was changed."
+        )
+    steps = np.linalg.norm(matrix, axis=0)
+    lengths = [known_length(float(steps[at]), str(layer.units[at])) for at, axis in enumerate(axes) if axis in "ZYX"]
+    spacing, unit = in_unit_of_x(lengths)
+    if len({u for _, u in lengths}) > 1 and unit == "pixel":
+        _log.warning("Layer '%s' mixes lengths and pixels: %s", layer.name, layer.units)
+    return spacing, unit
+
+
+def _to_world(layer: Layer) -> npt.NDArray[np.float64]:
+    """The linear part of data to world, (ndim, ndim): scale, rotation and shear, then the affine."""
+    from napari.utils.transforms import Affine
+
+    own = Affine(scale=layer.scale, rotate=layer.rotate, shear=layer.shear).linear_matrix
+    return np.asarray(layer.affine.linear_matrix @ own, dtype=np.float64)
+
+
+def _is_straight(matrix: npt.NDArray[np.float64]) -> bool:
+    steps = np.abs(np.diag(matrix))
+    aside = np.abs(matrix - np.diag(np.diag(matrix)))
+    return bool((steps > 0).all() and (aside <= _STRAIGHT * steps).all())
+
+
+def _stacked(layers: Sequence[Image]) -> Array:
+    """Channels in their noted order, the given one else, along a new last axis."""
+    layers = sorted(layers, key=lambda layer: int(_noted(layer).get("channel", 0)))
+    planes = [_pixels(layer) for layer in layers]
+    shapes = {plane.shape for plane in planes}
+    if len(shapes) > 1 or any(layer.rgb for layer in layers):
+        raise ImageError(
+            "The channels "
+            + ", ".join(f"'{layer.name}' {p.shape}" for layer, p in zip(layers, planes, strict=True))
+            + " do not fit together; all must be grey and of one shape. Choose one of them, or open the file again."
+        )
+    return np.stack(planes, axis=-1)
+
+
+def _pixels(layer: Image) -> Array:
+    """The full-size pixels in memory."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    try:
+        check_fits_in_memory(int(np.prod(data.shape, dtype=np.float64)) * np.dtype(data.dtype).itemsize, layer.name)
+        return np.asarray(data)
+    except ImageError:
+        raise
+    except Exception as error:  # a lazy array fails in any way that its source can
+        raise ImageError(
+            f"The pixels of layer '{layer.name}' cannot be had ({error}). Is the disk or server they come from still "
+            "connected? Open the file again."
+        ) from error

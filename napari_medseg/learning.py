@@ -1,0 +1,202 @@
+"""The background learning as the panel sees it: start, follow, cancel, and the versions that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from napari_medseg.models.engine.client import Engine, Job
+from napari_medseg.models.errors import CancelledError, MedSegError
+from napari_medseg.trainer.config import FineTuneConfig
+from napari_medseg.trainer.jobs import follow_finetuning, settle, start_finetuning
+from napari_medseg.trainer.ledger import CorrectionRecord, JobRecord, Ledger
+
+from .background import Background
+from .choices import choices, version_rows
+from .engine_link import EngineLink
+from .state import CurvePoint, PanelState
+
+
+class Learning:
+    """Follows the project's ledger and its fine-tuning, whoever changes the one or started the other.
+
+    Args:
+        state: what the panel shows.
+        link: to the engine.
+        background: where the ledger is read and answers are awaited.
+        ledger: the project.
+        config: how to learn.
+    """
+
+    def __init__(
+        self, state: PanelState, link: EngineLink, background: Background, ledger: Ledger, config: FineTuneConfig
+    ) -> None:
+        self._state, self._link, self._background, self.ledger = state, link, background, ledger
+        self.config = config
+        self._job: Job | None = None
+        self._followed: set[str] = set()  # ids of fine-tunings that this panel follows or has seen end
+        self._seen: int | None = None
+        self._new = 0  # cases accepted here since the last fine-tuning began
+
+    def refresh(self, then: Callable[[], None] | None = None) -> None:
+        """Show the ledger as it is now."""
+
+        def shown(found: dict[str, Any]) -> None:
+            unfinished: JobRecord | None = found.pop("unfinished")
+            was = self._state.active
+            for name, value in found.items():
+                setattr(self._state, name, value)
+            if self._state.choice() is None or self._state.model == was:
+                self._state.model = self._state.active  # who uses the active model goes on with the new one
+            if unfinished is not None and unfinished.id not in self._followed:
+                self._find(unfinished)
+            if then:
+                then()
+
+        self._background.run(self._read, shown, self._failed)
+
+    def poll(self) -> None:
+        """Refresh if any window or command has changed the ledger; cheap enough for every second."""
+
+        def compared(changes: int) -> None:
+            if changes != self._seen:
+                self._seen = changes
+                self.refresh()
+
+        self._background.run(self.ledger.changes, compared)
+
+    def start(self) -> None:
+        """Fine-tune the picked model on the corrections; does nothing while one is under way."""
+        if self._state.learning is not None:
+            return
+        self._state.problem = ""
+        self._state.learning = 0.0
+        self._state.learning_about = "Waiting for the trainer"
+        self._state.curve = ()
+        self._new = 0
+        base = self._state.model or None
+
+        def ask(engine: Engine) -> None:
+            job = start_finetuning(engine, self.ledger.folder, base, self.config, self._report)
+            self._background.post(lambda: self._follow(job))
+
+        self._link.use(ask, self._failed)
+
+    def cancel(self) -> None:
+        """Stop the fine-tuning; the active model and all corrections stay."""
+        if self._job is not None:
+            self._state.learning_about = "Cancelling"
+            self._background.run(self._job.cancel)
+
+    def accepted(self, record: CorrectionRecord) -> None:
+        """A case came in: perhaps it is time to learn."""
+        self._new += 1
+        self.refresh(self._learn_if_due)
+
+    def activate(self, name: str) -> None:
+        """Make a version, or the card that the project began with, the active model."""
+
+        def done(_: None) -> None:
+            self._state.notice = f"{name} is the active model now."
+            self._state.model = name
+            self.refresh()
+
+        self._background.run(lambda: self.ledger.activate(name), done, self._failed)
+
+    def choose_base(self, card: str) -> None:
+        """A project without versions starts from the card that was picked last."""
+        if not self._state.versions and card != self._state.active:
+            self._background.run(lambda: self.ledger.set_base(card), lambda _: setattr(self._state, "active", card))
+
+    def _learn_if_due(self) -> None:
+        due = self._state.learn_every and self._new >= self._state.learn_every
+        if due and self._state.learning is None:
+            self.start()
+
+    def _read(self) -> dict[str, Any]:
+        training, held_out = self.ledger.split()
+        return {
+            "models": choices(self.ledger),
+            "active": self.ledger.active(),
+            "corrections": len(training) + len(held_out),
+            "held_out": len(held_out),
+            "versions": version_rows(self.ledger),
+            "unfinished": self.ledger.unfinished_job(),
+        }
+
+    def _find(self, unfinished: JobRecord) -> None:
+        """Follow a fine-tuning that another window or an earlier session started."""
+        self._followed.add(unfinished.id)
+
+        def ask(engine: Engine) -> None:
+            job = follow_finetuning(engine, unfinished.id, self._report)
+            if job is not None:
+                self._background.post(lambda: self._follow(job))
+            else:
+                said = "A fine-tuning was interrupted. Press Fine-tune now to go on from where it was."
+                self._background.post(lambda: self._ended(said))
+
+        if self._state.learning is None:
+            self._state.learning, self._state.curve = 0.0, ()
+            self._link.use(ask, self._failed)
+
+    def _follow(self, job: Job) -> None:
+        self._job = job
+        self._followed.add(job.key.rpartition("-")[2])
+        if self._state.learning is None:
+            self._state.learning = 0.0
+        job.when_done(lambda done: self._background.run(lambda: self._outcome(done), self._ended, self._failed))
+
+    def _outcome(self, job: Job) -> str:
+        """What came of it, in words."""
+        try:
+            result = job.result()
+        except CancelledError as cancelled:
+            return str(cancelled)
+        except MedSegError as error:
+            settle(self.ledger.folder, job.key.rpartition("-")[2], error)
+            raise
+        return f"{result['version']}: {result['reason']}"
+
+    def _ended(self, said: str) -> None:
+        self._job = None
+        self._state.learning = None
+        self._state.learning_about = said
+        self._state.notice = said
+        self.refresh()
+
+    def _failed(self, reason: str) -> None:
+        self._job = None
+        self._state.learning = None
+        self._state.learning_about = ""
+        self._state.problem = reason
+
+    def _report(self, now: dict[str, Any]) -> None:
+        """Called by the engine's connection, from its own thread."""
+        loss = now["loss"] if now["loss"] == now["loss"] else None  # NaN before the first step
+        point = CurvePoint(now["share"], loss, now["dice"])
+        left = in_time(now["eta"])
+        about = f"{now['message']}{', ' + left if left else ''}"
+
+        def show() -> None:
+            if self._state.learning is None:
+                return
+            self._state.learning = now["share"]
+            self._state.learning_about = about
+            if point.loss is not None or point.dice is not None:
+                self._state.curve = (*self._state.curve, point)
+
+        self._background.post(show)
+
+
+def in_time(eta: float) -> str:
+    """Seconds left, as one would say it; nothing if it cannot be told."""
+    if not 0 < eta < 1e6:
+        return ""
+    return f"about {round(eta / 60)} min left" if eta >= 90 else f"about {max(5, round(eta / 5) * 5)} s left"
+
+
+def quick(config: FineTuneConfig, seconds: float) -> FineTuneConfig:
+    """The same way of learning for another time."""
+    return replace(config, training=replace(config.training, seconds=seconds))

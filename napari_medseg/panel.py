@@ -1,0 +1,179 @@
+"""The dock widget: sections around one state, what to do next above them, how the engine is below them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QLabel, QScrollArea, QShortcut, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from napari_medseg.trainer.config import FineTuneConfig
+from napari_medseg.trainer.project import default_project
+
+from .activity import ActivityDock
+from .closing import ClosingGuard
+from .controller import PanelController
+from .guidance import next_step
+from .sections.binding import follow, text
+from .sections.correct import CorrectSection
+from .sections.image import ImageSection
+from .sections.learn import LearnSection
+from .sections.model import ModelSection
+from .sections.project import ProjectSection
+from .sections.segment import SegmentSection
+from .state import PanelState
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+POLL = 1000
+"""Milliseconds between two looks at whether another window or a command has changed the project."""
+
+STYLE = """
+#hint { font-weight: bold; }
+#problem { background: #7a2e2e; color: white; border-radius: 4px; padding: 6px; }
+#notice { background: #2e5a4a; color: white; border-radius: 4px; padding: 6px; }
+#about, #progress, #status { color: #a9b0b7; }
+"""
+
+
+class Courier(QObject):
+    """Has functions called in the window's thread, whichever thread they are given from."""
+
+    _arrived = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._arrived.connect(lambda call: call(), Qt.ConnectionType.QueuedConnection)
+
+    def post(self, call: Callable[[], None]) -> None:
+        self._arrived.emit(call)
+
+
+class MedSegPanel(QWidget):
+    """The panel. Closing it, or the window, lets go of the engine and the project.
+
+    Args:
+        viewer: napari's viewer.
+        project: folder of the ledger; by default this user's own.
+        config: how to learn.
+
+    Raises:
+        LedgerError, WriteError: the project cannot be opened.
+    """
+
+    def __init__(self, viewer: Any, project: Path | None = None, config: FineTuneConfig | None = None) -> None:
+        super().__init__()
+        self._courier = Courier()
+        self.controller = PanelController(viewer, project or default_project(), self._courier.post, config)
+        self.state = self.controller.state
+        self.hint, self.problem, self.notice = text(self, "hint"), text(self, "problem"), text(self, "notice")
+        self.status = text(self, "status")
+        self.sections: dict[str, QWidget] = {
+            "Image": ImageSection(self.controller),
+            "Model": ModelSection(self.controller),
+            "Segment": SegmentSection(self.controller),
+            "Correct": CorrectSection(self.controller),
+            "Learn": LearnSection(self.controller),
+            "Project": ProjectSection(self.controller),
+        }
+        self._lay_out()
+        self._bind_keys()
+        self._activity = ActivityDock(self.state)
+        self._poll = QTimer(self, interval=POLL)
+        self._poll.timeout.connect(self.controller.learning.poll)
+        self._poll.start()
+        self._closing = ClosingGuard(self)
+        follow(self.state, lambda: self.hint.setText(next_step(self.state)), *PanelState.model_fields)
+        follow(self.state, lambda: _show_if_any(self.problem, self.state.problem), "problem")
+        follow(self.state, lambda: _show_if_any(self.notice, self.state.notice), "notice")
+        follow(
+            self.state,
+            lambda: self.status.setText(status_line(self.state)),
+            "engine",
+            "learning",
+            "segmenting",
+            "learning_about",
+        )
+
+    def let_go(self) -> None:
+        """Close the project and the line to the engine; what is being written is written to the end."""
+        if self._poll.isActive():
+            self._poll.stop()
+            self._activity.close()
+            self.controller.close()
+
+    def showEvent(self, event: Any) -> None:
+        """Watch over the window's closing, from when there is a window."""
+        super().showEvent(event)
+        self._closing.watch(self.window())
+
+    def closeEvent(self, event: Any) -> None:
+        """The dock was closed."""
+        self.let_go()
+        super().closeEvent(event)
+
+    def _lay_out(self) -> None:
+        inner = QWidget(self)
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(0, 0, 0, 0)
+        for title, section in self.sections.items():
+            column.addWidget(_collapsible(title, section))
+        column.addStretch(1)
+        scroll = QScrollArea(self)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setWidget(inner)
+        layout = QVBoxLayout(self)
+        for label in (self.hint, self.problem, self.notice):
+            layout.addWidget(label)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(self.status)
+        self.setMinimumWidth(300)
+        self.setStyleSheet(STYLE)
+
+    def _bind_keys(self) -> None:
+        controller = self.controller
+        keys = {
+            "S": controller.segmenting.start,
+            "Ctrl+Return": controller.accepting.start,
+            "Ctrl+Enter": controller.accepting.start,  # of the number pad
+        }
+        for key, press in keys.items():
+            shortcut = QShortcut(QKeySequence(key), self)
+            shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
+            shortcut.activated.connect(press)
+
+
+def make_panel(viewer: napari.viewer.Viewer) -> MedSegPanel:
+    """The panel, as napari's plugin menu opens it."""
+    return MedSegPanel(viewer)
+
+
+def status_line(state: PanelState) -> str:
+    """How the engine is, in one line."""
+    parts = [state.engine]
+    if state.segmenting is not None:
+        parts.append(f"segmenting {state.segmenting:.0%}")
+    if state.learning is not None:
+        parts.append(state.learning_about[:1].lower() + state.learning_about[1:])
+    return " · ".join(parts)
+
+
+def _collapsible(title: str, section: QWidget) -> QCollapsible:
+    collapsible = QCollapsible(title)
+    collapsible.layout().setContentsMargins(0, 0, 0, 0)
+    section.layout().setContentsMargins(12, 0, 4, 4)
+    collapsible.addWidget(section)
+    collapsible.expand(animate=False)
+    return collapsible
+
+
+def _show_if_any(label: QLabel, said: str) -> None:
+    label.setText(said)
+    label.setVisible(bool(said))

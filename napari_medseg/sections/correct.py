@@ -1,0 +1,40 @@
+"""Correct the mask, and accept it."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from ..controller import PanelController
+from .binding import button, follow, text
+
+
+class CorrectSection(QWidget):
+    """What was done to the mask, and the button that takes it into the ledger."""
+
+    def __init__(self, controller: PanelController) -> None:
+        super().__init__()
+        self._state = controller.state
+        self.about = text(self, "about")
+        self.accept = button(
+            self, "Accept", "Keep image and mask as a case to learn from (Ctrl+Return)", controller.accepting.start
+        )
+        self.put_back = button(
+            self, "Put the deleted mask back", "It has corrections that were not accepted", controller.masks.put_back
+        )
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.about)
+        layout.addWidget(self.accept)
+        layout.addWidget(self.put_back)
+        follow(self._state, self._show, "mask", "edits", "accepted", "accepting", "deleted_mask")
+
+    def _show(self) -> None:
+        state = self._state
+        self.accept.setEnabled(state.mask is not None and not state.accepting)
+        self.put_back.setVisible(state.deleted_mask is not None)
+        if state.mask is None:
+            self.about.setText("No mask yet.")
+        elif state.accepted:
+            self.about.setText("This mask is in the project.")
+        else:
+            strokes = "no strokes" if not state.edits else "1 stroke" if state.edits == 1 else f"{state.edits} strokes"
+            self.about.setText(f"'{state.mask.name}': {strokes}, not accepted yet.")

@@ -1,0 +1,72 @@
+"""The learning curves: held-out Dice and loss over the training.
+
+Redrawn by blitting - axes once, then the two lines alone - since a whole matplotlib figure takes longer to draw than
+the window may stand still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.figure import Figure
+
+from ..state import CurvePoint
+
+INK, DICE, LOSS = "#b0b4ba", "#4fc3a1", "#e0a458"
+
+
+class LearningCurve(FigureCanvasQTAgg):
+    """Dice on the left axis, 0 to 1; loss on the right, 0 to `loss_top`; both over the share of the training."""
+
+    loss_top = 1.5
+
+    def __init__(self) -> None:
+        figure = Figure(figsize=(3, 1.6), layout="constrained", facecolor="none")
+        super().__init__(figure)
+        self.setStyleSheet("background: transparent")
+        self.setFixedHeight(150)
+        left = figure.add_subplot(facecolor="none")
+        right = left.twinx()
+        left.set(xlim=(0, 100), ylim=(0, 1))
+        right.set(ylim=(0, self.loss_top))
+        left.set_xlabel("% of the training", color=INK, fontsize=8)
+        left.set_ylabel("held-out Dice", color=DICE, fontsize=8)
+        right.set_ylabel("loss", color=LOSS, fontsize=8)
+        for axes in (left, right):
+            axes.tick_params(colors=INK, labelsize=7, length=2)
+            axes.spines[:].set_color(INK)
+            axes.spines[:].set_linewidth(0.5)
+        (self._dice,) = left.plot([], [], "o-", color=DICE, markersize=3, linewidth=1.5, animated=True)
+        (self._loss,) = right.plot([], [], "-", color=LOSS, linewidth=1, animated=True)
+        self._axes: Any = None
+        self.mpl_connect("draw_event", self._drawn)
+
+    def show_points(self, points: Sequence[CurvePoint]) -> None:
+        """Draw the curves anew; a few milliseconds."""
+        dice = [(100 * point.share, point.dice) for point in points if point.dice is not None]
+        loss = [(100 * point.share, min(point.loss, self.loss_top)) for point in points if point.loss is not None]
+        self._dice.set_data(*zip(*dice, strict=True) if dice else ([], []))
+        self._loss.set_data(*zip(*_smooth(loss), strict=True) if loss else ([], []))
+        if self._axes is not None:
+            self.restore_region(self._axes)
+            self._draw_lines()
+            self.blit(self.figure.bbox)
+
+    def _drawn(self, _: Any) -> None:
+        self._axes = self.copy_from_bbox(self.figure.bbox)
+        self._draw_lines()
+
+    def _draw_lines(self) -> None:
+        for line in (self._loss, self._dice):
+            line.axes.draw_artist(line)
+
+
+def _smooth(points: list[tuple[float, float]], keep: float = 0.9) -> list[tuple[float, float]]:
+    """A running mean: single batches say little."""
+    smoothed, mean = [], points[0][1]
+    for share, loss in points:
+        mean = keep * mean + (1 - keep) * loss
+        smoothed.append((share, mean))
+    return smoothed

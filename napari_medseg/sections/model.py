@@ -1,0 +1,68 @@
+"""Which model, and what it shall answer with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QWidget
+
+from ..controller import PanelController
+from .binding import button, follow, text
+
+ANSWERS = {"instances": "Objects, one label each", "mask": "Mask, one label a class"}
+
+
+class ModelSection(QWidget):
+    """Picks a model by its card."""
+
+    def __init__(self, controller: PanelController) -> None:
+        super().__init__()
+        self._controller, self._state = controller, controller.state
+        self.picker = QComboBox(self)
+        self.about = text(self, "about")
+        self.answer = QComboBox(self)
+        self.from_file = button(self, "From file ...", "Use weights of your own (.safetensors)", self._open)
+        form = QFormLayout(self)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Model", self.picker)
+        form.addRow(self.about)
+        form.addRow("Answer", self.answer)
+        form.addRow(self.from_file)
+        self.picker.activated.connect(self._picked)
+        self.answer.activated.connect(self._answer_picked)
+        follow(self._state, self._list_models, "models", "model", "active")
+        follow(self._state, self._list_answers, "models", "model", "answer")
+
+    def _list_models(self) -> None:
+        names = [choice.name for choice in self._state.models]
+        titles = [
+            f"{choice.title} (active)" if choice.name == self._state.active else choice.title
+            for choice in self._state.models
+        ]
+        if titles != [self.picker.itemText(row) for row in range(self.picker.count())]:
+            self.picker.clear()
+            self.picker.addItems(titles)
+        self.picker.setCurrentIndex(names.index(self._state.model) if self._state.model in names else -1)
+        choice = self._state.choice()
+        self.about.setText(choice.about if choice else "")
+
+    def _list_answers(self) -> None:
+        choice = self._state.choice()
+        answers = choice.answers if choice else ()
+        self.answer.clear()
+        for answer in answers:
+            labels = ", ".join(choice.labels.values()) if choice and answer == "mask" else ""
+            self.answer.addItem(f"{ANSWERS[answer]} ({labels})" if labels else ANSWERS[answer], answer)
+        self.answer.setCurrentIndex(answers.index(self._state.answer) if self._state.answer in answers else -1)
+        self.answer.setEnabled(len(answers) > 1)
+
+    def _picked(self, index: int) -> None:
+        self._state.model = self._state.models[index].name
+
+    def _answer_picked(self, index: int) -> None:
+        self._state.answer = self.answer.itemData(index)
+
+    def _open(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Weights", "", "Weights (*.safetensors)")
+        if path:
+            self._controller.add_model_file(Path(path))

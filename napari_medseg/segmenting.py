@@ -1,0 +1,135 @@
+"""From the chosen image to a proposed mask: asked of the engine, shown when it comes, cancelled at any time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.layers import Image
+
+from napari_medseg.models.engine.client import Engine, Job
+from napari_medseg.models.image import MedicalImage
+from napari_medseg.models.prediction import Prediction
+from napari_medseg.trainer.ledger import Ledger
+
+from .background import Background
+from .choices import engine_name
+from .engine_link import EngineLink
+from .image_layers import METADATA_KEY, channel_siblings, mask_layer_settings, medical_image
+from .masks import Masks
+from .state import PanelState
+
+
+class Segmenting:
+    """One segmentation at a time.
+
+    Args:
+        viewer: whose layers are segmented and get the masks.
+        state: what the panel shows.
+        masks: where a proposed mask goes.
+        link: to the engine.
+        background: where pixels are read and answers awaited.
+        ledger: knows where a version's weights are.
+    """
+
+    def __init__(
+        self, viewer: Any, state: PanelState, masks: Masks, link: EngineLink, background: Background, ledger: Ledger
+    ) -> None:
+        self._viewer, self._state, self._masks = viewer, state, masks
+        self._link, self._background, self.ledger = link, background, ledger
+        self._job: Job | None = None
+        self._cancelled = False
+        self._confidence: dict[Image, Image] = {}
+        state.events.show_confidence.connect(self._show_confidence)
+        state.events.image.connect(self._show_confidence)
+
+    def start(self) -> None:
+        """Segment the chosen image with the picked model; does nothing while another is under way."""
+        layer, choice = self._state.image, self._state.choice()
+        if layer is None or choice is None or self._state.segmenting is not None:
+            return
+        self._state.problem = self._state.notice = ""
+        self._state.segmenting = 0.0
+        self._cancelled = False
+        instances = self._state.answer == "instances"
+        siblings = channel_siblings(layer, self._viewer.layers)
+
+        def ask(engine: Engine) -> None:
+            image = medical_image(layer, siblings)
+            self._background.post(lambda: self._submit(engine, layer, image, choice.name, instances))
+
+        self._link.use(ask, self._failed)
+
+    def cancel(self) -> None:
+        """Stop; the image and an earlier mask stay as they are."""
+        self._cancelled = True
+        if self._job is not None:
+            job = self._job
+            self._background.run(job.cancel)
+
+    def _submit(self, engine: Engine, layer: Image, image: MedicalImage, model: str, instances: bool) -> None:
+        if self._cancelled:
+            self._failed("The segmentation was cancelled; the image and its mask are as they were.")
+            return
+
+        def submit() -> Job:
+            return engine.segment(image, engine_name(self.ledger, model), instances=instances, progress=self._report)
+
+        def follow(job: Job) -> None:
+            self._job = job
+            job.when_done(
+                lambda done: self._background.run(done.result, lambda p: self._show(layer, p, model), self._failed)
+            )
+            if self._cancelled:
+                self.cancel()
+
+        self._background.run(submit, follow, self._failed)
+
+    def _report(self, share: float) -> None:
+        def show() -> None:
+            if self._state.segmenting is not None:
+                self._state.segmenting = share
+
+        self._background.post(show)
+
+    def _show(self, layer: Image, prediction: Prediction, model: str) -> None:
+        self._job = None
+        self._state.segmenting = None
+        if not self._masks.propose(layer, prediction.labels, model):
+            self._state.notice = "The image was closed or changed while it was segmented, so the answer was dropped."
+            return
+        found = int(prediction.labels.max())
+        self._state.notice = "Nothing was found; draw the mask, and the model can learn it." if not found else ""
+        overlay = Image(
+            prediction.confidence,
+            name=f"{layer.name} confidence",
+            colormap="magma",
+            contrast_limits=(128, 255),
+            opacity=0.6,
+            visible=self._state.show_confidence,
+            metadata={METADATA_KEY: {"overlay": True}},
+            **mask_layer_settings(layer),
+        )
+        self._confidence[layer] = overlay
+        self._show_confidence()
+
+    def _show_confidence(self) -> None:
+        """The overlay of the chosen image is in the layer list only while it is wanted."""
+        for layer, overlay in list(self._confidence.items()):
+            wanted = self._state.show_confidence and layer is self._state.image
+            there = overlay in self._viewer.layers
+            if wanted and not there and layer in self._viewer.layers:
+                overlay.visible = True
+                self._viewer.layers.insert(self._viewer.layers.index(layer) + 1, overlay)
+                self._viewer.layers.selection.active = self._state.mask or layer
+            elif there and not wanted:
+                self._viewer.layers.remove(overlay)
+            if layer not in self._viewer.layers:
+                del self._confidence[layer]
+
+    def _failed(self, reason: str) -> None:
+        self._job = None
+        self._state.segmenting = None
+        if self._cancelled:
+            self._state.notice = reason
+        else:
+            self._state.problem = reason

@@ -1,0 +1,113 @@
+"""All that the panel shows, in one place: widgets read it and write it, and never each other.
+
+Without Qt and without torch, so that every behaviour can be tested without a click.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from psygnal import EventedModel
+from pydantic import ConfigDict
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model that can be picked.
+
+    Attributes:
+        name: what the engine and the ledger call it; for a file, its path.
+        title: for people.
+        about: what it is and how good it was seen to be, a sentence or two.
+        labels: name of each label in its masks.
+        answers: what it can answer with, the usual one first.
+        trained: False for a network with fresh weights, which knows nothing yet.
+        version: whether it was made in this project.
+    """
+
+    name: str
+    title: str
+    about: str = ""
+    labels: dict[int, str] = field(default_factory=dict)
+    answers: tuple[str, ...] = ("mask",)
+    trained: bool = True
+    version: bool = False
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One point of the learning curves: after a share of the training, the loss, or the held-out Dice, or both."""
+
+    share: float
+    loss: float | None = None
+    dice: float | None = None
+
+
+class PanelState(EventedModel):
+    """What the panel shows and what the user has chosen.
+
+    Attributes:
+        project: folder of the ledger.
+        image: the chosen image layer, held as an object, since it may be renamed; None if there is none.
+        image_about: size, channels and spacing of it, in words; or why it cannot be used.
+        image_usable: whether it can be segmented.
+        group: patient or file that the image belongs to.
+        models: what can be picked.
+        model: name of the picked one.
+        answer: what it shall answer with, "instances" or "mask".
+        show_confidence: whether to show how sure the model is, over the image.
+        mask: the Labels layer that belongs to the image; None before segmenting.
+        edits: strokes made on it since it was last accepted or segmented.
+        accepted: whether the mask as it is now is in the ledger.
+        engine: state of the engine, in words.
+        engine_ready: whether it answers.
+        segmenting: share of a segmentation that is done; None if none is under way.
+        accepting: whether an accepted mask is on its way to the disk.
+        learning: share of a fine-tuning that is done; None if none is under way.
+        learning_about: what the fine-tuning does now, with the time left.
+        curve: of the fine-tuning under way, or of the last one.
+        learn_every: fine-tune after so many accepted cases; 0 for only when asked.
+        corrections: in the ledger, latest of each image.
+        held_out: how many of them are kept for judging.
+        versions: made in this project, with their figures, newest first.
+        active: name of the active model.
+        deleted_mask: an edited, not yet accepted mask whose layer was deleted, so that it can be put back.
+        notice: what just happened, if the user should know.
+        problem: what went wrong, and what to do; empty if nothing did.
+    """
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, validate_assignment=True)
+
+    project: Path
+    image: Any = None
+    image_about: str = ""
+    image_usable: bool = False
+    group: str = ""
+    models: tuple[ModelChoice, ...] = ()
+    model: str = ""
+    answer: str = "mask"
+    show_confidence: bool = False
+    mask: Any = None
+    edits: int = 0
+    accepted: bool = False
+    engine: str = "Starting the engine ..."
+    engine_ready: bool = False
+    segmenting: float | None = None
+    accepting: bool = False
+    learning: float | None = None
+    learning_about: str = ""
+    curve: tuple[CurvePoint, ...] = ()
+    learn_every: int = 0
+    corrections: int = 0
+    held_out: int = 0
+    versions: tuple[dict[str, Any], ...] = ()
+    active: str = ""
+    deleted_mask: Any = None
+    notice: str = ""
+    problem: str = ""
+
+    def choice(self) -> ModelChoice | None:
+        """The picked model."""
+        return next((choice for choice in self.models if choice.name == self.model), None)

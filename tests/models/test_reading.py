@@ -1,0 +1,498 @@
+import contextlib
+import os
+import struct
+import tempfile
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from napari_medseg.models.errors import ImageError
+from napari_medseg.models.reading import IMAGE_ENDINGS, is_image, read_image, read_mask
+
+in_files = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+def grey(*shape: int, dtype: str = "u2") -> np.ndarray:
+    return np.arange(np.prod(shape), dtype=dtype).reshape(shape)
+
+
+def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
+    """A PNG by hand, so that it may lie."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+# PNG and JPEG
+
+
+@pytest.mark.parametrize(
+    ("mode", "shape", "dtype", "axes"),
+    [
+        ("L", (6, 9), "u1", "YX"),
+        ("I;16", (6, 9), "u2", "YX"),
+        ("RGB", (6, 9, 3), "u1", "YXC"),
+        ("RGBA", (6, 9, 4), "u1", "YXC"),
+        ("LA", (6, 9, 2), "u1", "YX"),
+    ],
+)
+def test_png_pixels_come_as_stored_without_transparency(
+    tmp_path: Path, mode: str, shape: tuple[int, ...], dtype: str, axes: str
+) -> None:
+    data = grey(*shape, dtype=dtype) * (1000 if dtype == "u2" else 1)
+    Image.frombytes(mode, (9, 6), data.tobytes()).save(tmp_path / "a.png")
+    image = read_image(tmp_path / "a.png")
+    kept = data[..., :3] if mode == "RGBA" else data[..., 0] if mode == "LA" else data
+    np.testing.assert_array_equal(image.data, kept)
+    assert (image.axes, image.spacing, image.unit, image.name) == (axes, (1.0, 1.0), "pixel", "a")
+    assert image.data.dtype == dtype
+
+
+def test_a_palette_is_colours_in_an_image_and_labels_in_a_mask(tmp_path: Path) -> None:
+    indices = grey(4, 5, dtype="u1") % 3
+    picture = Image.fromarray(indices, "P")
+    picture.putpalette([0, 0, 0, 200, 10, 20, 30, 40, 250])
+    picture.save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png").data[0, 1].tolist() == [200, 10, 20]
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), indices)
+
+
+def test_the_orientation_noted_by_a_camera_is_not_applied_as_napari_does_not(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.zeros((40, 60, 3), "u1"))
+    noted = picture.getexif()
+    noted[0x112] = 6
+    picture.save(tmp_path / "a.jpg", exif=noted)
+    from napari_builtins.io import imread
+
+    assert read_image(tmp_path / "a.jpg").data.shape == imread(str(tmp_path / "a.jpg")).shape == (40, 60, 3)
+
+
+def test_colours_for_printers_become_rgb(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((8, 8, 4), "u1"), "CMYK").save(tmp_path / "a.jpg")
+    assert read_image(tmp_path / "a.jpg").data.shape == (8, 8, 3)
+
+
+def test_16_bit_colours_of_a_png_come_with_8_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    colours = (grey(4, 5, 3) * 1000).astype(">u2")
+    (tmp_path / "a.png").write_bytes(png(5, 4, 16, 2, b"".join(b"\0" + row.tobytes() for row in colours)))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").data, colours >> 8)
+    assert "upper 8" in caplog.text
+
+
+def test_a_file_is_what_its_first_bytes_say(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 77, "u1")).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").rename(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png").data.mean() == 77
+    tifffile.imwrite(tmp_path / "b.jpg", grey(4, 5))
+    np.testing.assert_array_equal(read_image(tmp_path / "b.jpg").data, grey(4, 5))
+
+
+# TIFF: axes
+
+
+@in_files
+@given(axes=st.permutations("TZC").flatmap(lambda o: st.integers(0, 3).map(lambda n: "".join(o[:n]) + "YX")))
+def test_the_axes_of_an_ome_tiff_come_in_the_one_order(tmp_path: Path, axes: str) -> None:
+    sizes = {"T": 2, "Z": 3, "C": 4, "Y": 6, "X": 5}
+    data = grey(*[sizes[axis] for axis in axes])
+    tifffile.imwrite(tmp_path / "a.ome.tif", data, photometric="minisblack", metadata={"axes": axes})
+    image = read_image(tmp_path / "a.ome.tif")
+    assert image.axes == "".join(axis for axis in "TZYXC" if axis in axes)
+    np.testing.assert_array_equal(image.data, data.transpose([axes.index(axis) for axis in image.axes]))
+    assert image.data.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "axes"),
+    [
+        (grey(6, 5), {}, "YX"),
+        (grey(7, 6, 5), {}, "ZYX"),
+        (grey(2, 7, 6, 5), {}, "TZYX"),
+        (grey(6, 5, 3, dtype="u1"), {"photometric": "rgb"}, "YXC"),
+        (grey(7, 6, 5, 3, dtype="u1"), {"photometric": "rgb"}, "ZYXC"),
+        (grey(2, 7, 6, 5), {"imagej": True, "metadata": {"axes": "TZYX"}}, "TZYX"),
+        (grey(7, 2, 6, 5), {"imagej": True, "metadata": {"axes": "ZCYX"}}, "ZYXC"),
+        (grey(7, 6, 5), {"metadata": {"axes": "TYX"}}, "TYX"),
+        (grey(7, 6, 5), {"metadata": {"axes": "PYX"}}, "ZYX"),
+        (grey(1, 6, 5), {"metadata": {"axes": "ZYX"}}, "ZYX"),
+        (grey(6, 5) > 9, {}, "YX"),
+        (grey(6, 5, dtype="f4"), {}, "YX"),
+        (grey(6, 5, dtype="i2") - 9, {"compression": "zlib", "predictor": True}, "YX"),
+        (grey(6, 5), {"bigtiff": True}, "YX"),
+        (grey(6, 5), {"byteorder": ">"}, "YX"),
+    ],
+)
+def test_every_kind_of_tiff_has_its_axes(tmp_path: Path, data: np.ndarray, options: dict[str, Any], axes: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", data, **({"photometric": "minisblack"} | options))
+    image = read_image(tmp_path / "a.tif")
+    assert image.axes == axes
+    inverse = {"ZYXC": (0, 3, 1, 2)} if options.get("imagej") else {}
+    np.testing.assert_array_equal(image.data.transpose(inverse.get(axes, range(data.ndim))), data)
+
+
+def test_pages_without_a_word_about_them_are_planes(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for plane in grey(3, 6, 5):
+            tif.write(plane, metadata=None)
+    assert read_image(tmp_path / "a.tif").axes == "ZYX"
+
+
+def test_colours_in_planes_of_their_own_become_the_last_axis(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", grey(3, 6, 5, dtype="u1"), photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, np.moveaxis(grey(3, 6, 5), 0, -1))
+
+
+def test_transparency_of_a_tiff_is_left_out(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", grey(6, 5, 4, dtype="u1"), photometric="rgb", extrasamples=["unassalpha"])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, grey(6, 5, 4)[..., :3])
+
+
+def test_more_axes_than_are_known_are_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", grey(2, 2, 2, 6, 5), photometric="minisblack")
+    with pytest.raises(ImageError, match="TZYXC"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "packbits", "tiff_adobe_deflate"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16"])
+def test_what_other_programs_compress_is_read(tmp_path: Path, compression: str, mode: str) -> None:
+    data = grey(40, 50, 3)[..., 0] if mode == "I;16" else grey(40, 50, 3, dtype="u1")
+    data = np.ascontiguousarray(data[..., 0]) if mode == "L" else data
+    Image.fromarray(data).save(tmp_path / "a.tif", compression=compression)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, data)
+
+
+# TIFF: spacing
+
+
+def ome(**physical: Any) -> dict[str, Any]:
+    return {"metadata": {"axes": "ZYX"} | {f"PhysicalSize{key}": value for key, value in physical.items()}}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "spacing", "unit"),
+    [
+        ("a.ome.tif", ome(X=0.5, Y=0.25, Z=2.0), (2.0, 0.25, 0.5), "um"),
+        ("a.ome.tif", ome(X=0.5, Y=500, Z=0.002, XUnit="µm", YUnit="nm", ZUnit="mm"), (2.0, 0.5, 0.5), "um"),
+        ("a.ome.tif", ome(X=1.5, Y=1.5, Z=5, XUnit="mm", YUnit="mm", ZUnit="mm"), (5.0, 1.5, 1.5), "mm"),
+        ("a.ome.tif", ome(X=0.5, Y=0.5), (0.5, 0.5, 0.5), "um"),
+        ("a.ome.tif", ome(X=0, Y=0, Z=1), (1.0, 1.0, 1.0), "pixel"),
+        ("a.ome.tif", ome(), (1.0, 1.0, 1.0), "pixel"),
+        (
+            "a.tif",
+            {"imagej": True, "resolution": (2, 4), "metadata": {"axes": "ZYX", "spacing": 3.0, "unit": "micron"}},
+            (3.0, 0.25, 0.5),
+            "um",
+        ),
+        (
+            "a.tif",
+            {"imagej": True, "resolution": (2, 2), "metadata": {"axes": "ZYX", "unit": "\\u00B5m"}},
+            (1.0, 0.5, 0.5),
+            "um",
+        ),
+        ("a.tif", {"imagej": True, "resolution": (72, 72), "metadata": {"axes": "ZYX", "unit": "inch"}}, None, "pixel"),
+        (
+            "a.tif",
+            {"resolution": (2, 2), "metadata": {"axes": "ZYX", "spacing": 3.0, "unit": "um"}},
+            (3.0, 0.5, 0.5),
+            "um",
+        ),
+        ("a.tif", {"resolution": (20, 40), "resolutionunit": "CENTIMETER"}, (0.5, 0.25, 0.5), "mm"),
+        ("a.tif", {"resolution": (25400, 25400), "resolutionunit": "INCH"}, (0.001, 0.001, 0.001), "mm"),
+        ("a.tif", {"resolution": (72, 72), "resolutionunit": "INCH"}, None, "pixel"),
+        ("a.tif", {"resolution": (300, 300), "resolutionunit": "INCH"}, None, "pixel"),
+        ("a.tif", {"resolution": (118.11, 118.11), "resolutionunit": "CENTIMETER"}, None, "pixel"),
+        ("a.tif", {"resolution": (1, 1), "resolutionunit": "CENTIMETER"}, None, "pixel"),
+        ("a.tif", {"resolution": (20, 20), "resolutionunit": "NONE"}, None, "pixel"),
+        ("a.tif", {}, None, "pixel"),
+    ],
+)
+def test_the_spacing_is_the_one_that_was_measured(
+    tmp_path: Path, name: str, options: dict[str, Any], spacing: tuple[float, ...] | None, unit: str
+) -> None:
+    tifffile.imwrite(tmp_path / name, grey(7, 6, 5), **({"photometric": "minisblack"} | options))
+    image = read_image(tmp_path / name)
+    assert image.axes == "ZYX"
+    assert image.spacing == pytest.approx(spacing or (1.0, 1.0, 1.0), rel=1e-9)
+    assert image.unit == unit
+
+
+# masks
+
+
+def test_a_mask_of_three_planes_that_were_saved_as_samples_is_a_stack(tmp_path: Path) -> None:
+    from napari_builtins.io import imsave_extensions, napari_write_labels
+
+    assert ".tif" in imsave_extensions()
+    napari_write_labels(str(tmp_path / "a.tif"), grey(3, 6, 5), {})
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.tif"), grey(3, 6, 5))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_a_grey_mask_saved_as_colours_is_read_and_a_colourful_one_is_refused(tmp_path: Path, name: str) -> None:
+    labels = grey(6, 5, dtype="u1")
+    Image.fromarray(np.stack([labels] * 3, -1)).save(tmp_path / name)
+    np.testing.assert_array_equal(read_mask(tmp_path / name), labels)
+    Image.fromarray(grey(6, 5, 3, dtype="u1")).save(tmp_path / name)
+    with pytest.raises(ImageError, match="colour picture"):
+        read_mask(tmp_path / name)
+
+
+def test_a_jpeg_holds_one_object_and_not_several(tmp_path: Path) -> None:
+    mask = np.zeros((64, 64), "u1")
+    mask[10:40, 20:50] = 255
+    Image.fromarray(mask).save(tmp_path / "a.jpg")
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.jpg"), mask)
+    Image.fromarray(np.repeat(grey(1, 64, dtype="u1") * 4, 64, 0)).save(tmp_path / "a.jpg")
+    with pytest.raises(ImageError, match="PNG or TIFF"):
+        read_mask(tmp_path / "a.jpg")
+
+
+def test_whole_real_numbers_are_labels_and_others_are_not(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", grey(6, 5, dtype="f4"))
+    assert read_mask(tmp_path / "a.tif").dtype == np.uint8
+    tifffile.imwrite(tmp_path / "a.tif", grey(6, 5, dtype="f4") / 2)
+    with pytest.raises(ImageError, match="whole numbers"):
+        read_mask(tmp_path / "a.tif")
+
+
+# what cannot be read
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.JPG", "a.b.jpeg", "a.tif", "a.ome.TIFF"])
+def test_images_are_known_by_their_ending(name: str) -> None:
+    assert is_image(name)
+    assert Path(name).suffix.lower() in IMAGE_ENDINGS
+
+
+@pytest.mark.parametrize("name", ["a.txt", "png", "a.png.gz", "._a.png", "a.dcm", ""])
+def test_other_files_are_not_images(name: str) -> None:
+    assert not is_image(name)
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def nothing(path: Path) -> None: ...
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def bytes_of(content: bytes) -> Callable[[Path], None]:
+    return lambda path: path.write_bytes(content) and None
+
+
+UNREADABLE = [
+    ("a.png", nothing, "There is no file"),
+    ("a.png", folder, "is a folder"),
+    ("a.png", pipe, "is not a file"),
+    ("a.png", bytes_of(b""), "is empty"),
+    ("a.tif", bytes_of(b""), "is empty"),
+    ("a.png", bytes_of(b"Dear colleague, enclosed"), "is not an image"),
+    ("a.tif", bytes_of(b"Dear colleague, enclosed"), "is not an image"),
+    ("a.txt", bytes_of(b"Dear colleague"), "its ending is '.txt'"),
+    ("a.png", bytes_of(b"\x89PN"), "ends after 3 bytes"),
+    ("a.png", bytes_of(b"\x89PNG\r\n\x1a\n"), "damaged"),
+    ("a.jpg", bytes_of(b"\xff\xd8\xff\xe0"), "damaged"),
+    ("a.tif", bytes_of(b"II*\0"), "damaged"),
+    ("a.tif", bytes_of(b"II*\0\x08\0\0\0\0\0\0\0\0\0"), "no pixels|damaged"),
+    ("a.png", bytes_of(png(5, 0, 8, 0, b"")), "5 x 0"),
+    ("a.png", bytes_of(png(60000, 60000, 8, 0, b"\0" * 99)), "larger than any PNG"),
+    ("a.png", bytes_of(png(9000, 9000, 8, 0, b"\0" * 99)), "damaged or incomplete"),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "said"), UNREADABLE, ids=[f"{n} {s}" for n, _, s in UNREADABLE])
+@pytest.mark.parametrize("read", [read_image, read_mask])
+def test_what_cannot_be_read_is_said_in_one_sentence(
+    tmp_path: Path, name: str, make: Callable[[Path], None], said: str, read: Callable[[Path], object]
+) -> None:
+    make(tmp_path / name)
+    with pytest.raises(ImageError, match=said) as caught:
+        read(tmp_path / name)
+    assert "a." in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_file_that_may_be_meant_is_named(tmp_path: Path) -> None:
+    Image.fromarray(grey(6, 5, dtype="u1")).save(tmp_path / "patient_07.png")
+    with pytest.raises(ImageError, match=r"Did you mean 'patient_07\.png'"):
+        read_image(tmp_path / "patient_7.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_file_without_permission_is_said() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        path = Path(name, "a.png")
+        Image.fromarray(grey(6, 5, dtype="u1")).save(path)
+        path.chmod(0)
+        read_end, write_end = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                if os.getuid() == 0:
+                    os.setuid(65534)
+                read_image(path)
+                said = "it was read"
+            except BaseException as error:
+                said = f"{type(error).__name__}: {error}"
+            os.write(write_end, said.encode())
+            os._exit(0)
+        os.close(write_end)
+        with os.fdopen(read_end) as pipe_end:
+            said = pipe_end.read()
+        os.waitpid(child, 0)
+    assert said.startswith("ImageError: 'a.png' may not be read by you")
+
+
+# damage
+
+
+def whole_tiffs() -> dict[str, dict[str, Any]]:
+    return {
+        "plain.tif": {},
+        "zlib.tif": {"compression": "zlib"},
+        "strips.tif": {"rowsperstrip": 4, "metadata": None},
+        "ij.tif": {"imagej": True, "metadata": {"axes": "ZYX"}},
+        "ome.ome.tif": {"metadata": {"axes": "ZYX"}},
+        "omez.ome.tif": {"metadata": {"axes": "ZYX"}, "compression": "zlib"},
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Good files by name."""
+    home = tmp_path_factory.mktemp("whole")
+    noise = np.random.default_rng(0).integers(1, 255, (3, 20, 30), dtype=np.uint8)
+    for name, options in whole_tiffs().items():
+        tifffile.imwrite(home / name, noise, photometric="minisblack", **options)
+    Image.fromarray(np.moveaxis(noise, 0, -1)).save(home / "a.png")
+    Image.fromarray(np.moveaxis(noise, 0, -1)).save(home / "a.jpg")
+    return {path.name: path.read_bytes() for path in home.iterdir()}
+
+
+FILES = [*whole_tiffs(), "a.png", "a.jpg"]
+
+
+@settings(in_files, max_examples=200)
+@given(name=st.sampled_from(FILES), share=st.floats(0, 1, exclude_max=True))
+def test_a_file_cut_short_is_never_taken_for_a_whole_one(
+    tmp_path: Path, whole: dict[str, bytes], name: str, share: float
+) -> None:
+    (tmp_path / name).write_bytes(whole[name])
+    complete = read_image(tmp_path / name)
+    (tmp_path / name).write_bytes(whole[name][: int(share * len(whole[name]))])
+    try:
+        cut = read_image(tmp_path / name)
+    except ImageError:
+        return
+    np.testing.assert_array_equal(cut.data, complete.data)  # only a word after the pixels was lost
+
+
+@settings(in_files, max_examples=300)
+@given(
+    name=st.sampled_from(FILES),
+    damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4),
+)
+def test_a_damaged_file_is_read_or_refused_and_nothing_else_happens(
+    tmp_path: Path, whole: dict[str, bytes], name: str, damage: list[tuple[float, int]]
+) -> None:
+    content = bytearray(whole[name])
+    for share, value in damage:
+        content[int(share * min(len(content), 400))] = value  # headers stand in front
+    (tmp_path / name).write_bytes(content)
+    with contextlib.suppress(ImageError):
+        assert read_image(tmp_path / name).data.size < 1e8
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("side", [2**14, 2**17, 2**31 - 1])
+def test_a_header_that_lies_about_the_size_takes_no_memory(tmp_path: Path, compression: str | None, side: int) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, grey(64, 64), compression=compression, metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        for tag in ("ImageWidth", "ImageLength"):
+            # kept in its place: a LONG where a SHORT or a LONG stood
+            entry = tif.pages.first.tags[tag]
+            tif.filehandle.seek(entry.offset + 2)
+            tif.filehandle.write(struct.pack("<HII", 4, 1, side))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError):
+            read_image(path)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_planes_that_an_ome_tiff_promises_and_lacks_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, grey(3, 6, 5), photometric="minisblack", metadata={"axes": "ZYX"})
+    path.write_bytes(path.read_bytes().replace(b'SizeZ="3"', b'SizeZ="5"'))
+    with pytest.raises(ImageError, match="2 of its 5 planes are missing"):
+        read_image(path)
+
+
+def linked(path: Path, other: str) -> None:
+    """An OME-TIFF of two planes whose second stands in the file `other`."""
+    tifffile.imwrite(path, grey(1, 6, 5), photometric="minisblack", metadata={"axes": "ZYX"}, ome=True)
+    tiff_data = '<TiffData FirstZ="{z}" IFD="0" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{z}</UUID></TiffData>'
+    text = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:0"><Image ID="Image:0">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="5" SizeY="6" SizeC="1" SizeZ="2" SizeT="1">'
+        '<Channel ID="Channel:0:0" SamplesPerPixel="1"/>'
+        + tiff_data.format(z=0, name=path.name)
+        + tiff_data.format(z=1, name=other)
+        + "</Pixels></Image></OME>"
+    )
+    tifffile.imwrite(path, grey(6, 5), description=text, metadata=None)
+
+
+def test_an_image_of_several_files_needs_them_all(tmp_path: Path) -> None:
+    linked(tmp_path / "a.ome.tif", "b.ome.tif")
+    with pytest.raises(ImageError, match=r"'b\.ome\.tif' is missing"):
+        read_image(tmp_path / "a.ome.tif")
+    tifffile.imwrite(tmp_path / "b.ome.tif", grey(6, 5) + 100, metadata=None)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.ome.tif").data, [grey(6, 5), grey(6, 5) + 100])
+
+
+@pytest.mark.parametrize("other", ["../b.ome.tif", "/etc/b.tif", "..\\b.tif", "\\\\server\\b.tif"])
+def test_no_file_of_another_folder_is_read(tmp_path: Path, other: str) -> None:
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "b.ome.tif", grey(6, 5), metadata=None)
+    linked(tmp_path / "in" / "a.ome.tif", other)
+    with pytest.raises(ImageError, match="outside its folder"):
+        read_image(tmp_path / "in" / "a.ome.tif")
+
+
+def test_an_image_that_does_not_fit_in_memory_is_refused_with_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_medseg.models import memory
+
+    tifffile.imwrite(tmp_path / "a.tif", grey(600, 500))
+    free = type("Memory", (), {"available": 300_000})()
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: free)
+    with pytest.raises(ImageError, match=r"needs 0\.6 MB of memory, but only 0\.3 MB are free"):
+        read_image(tmp_path / "a.tif")

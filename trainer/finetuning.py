@@ -1,0 +1,252 @@
+"""Fine-tuning: the network learns from the corrections, and takes over only if it is not worse.
+
+It runs in the trainer process. Whatever kills that process, the next one goes on from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import io
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from lightning.fabric import Fabric
+from torch import nn
+
+from napari_medseg.models.cards import ModelCard
+from napari_medseg.models.checkpoints import load_model, serialise
+from napari_medseg.models.devices import use_threads
+from napari_medseg.models.durable import write
+from napari_medseg.models.errors import CancelledError, LedgerError, MedSegError
+
+from .config import FineTuneConfig
+from .evaluation import classes_of, corrections_as_cases, score, weights_of
+from .ledger import Ledger
+from .outcome import FineTuneProgress, FineTuneResult
+from .records import CorrectionRecord, JobRecord
+from .samples import Batches, Plane, planes_of
+from .training import TrainingState, train
+
+log = logging.getLogger(__name__)
+
+
+def finetune(
+    ledger: Ledger,
+    base: str | None = None,
+    *,
+    budget: float | None = None,
+    config: FineTuneConfig | None = None,
+    job: JobRecord | None = None,
+    progress: Callable[[FineTuneProgress], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> FineTuneResult:
+    """Fine-tune a model on the corrections of a project.
+
+    Args:
+        ledger: the project.
+        base: a card's name or a version; by default the active model.
+        budget: seconds to train for; instead of the configuration's.
+        config: how to learn.
+        job: an unfinished one of this ledger to go on with, with its base and its configuration's checkpoint.
+        progress: called after each step.
+        cancel: asked before each step; if it answers True nothing is kept and the active model stays.
+
+    Raises:
+        LedgerError: no corrections to learn from, or another fine-tuning of this project is unfinished.
+        CancelledError: `cancel` answered True.
+        ModelError: no such base, or corrections with labels that it does not know.
+    """
+    started = time.monotonic()
+    config = config or FineTuneConfig()
+    if budget is not None:
+        config = replace(config, training=replace(config.training, seconds=budget))
+    training, held_out = ledger.split()
+    if not training:
+        raise LedgerError("There are no corrections to learn from yet. Accept a case first; two are better.")
+    job = job or ledger.start_job(base or ledger.active(), asdict(config))
+    try:
+        run = _FineTuning(ledger, job, config, training, held_out, progress, cancel)
+        result = run.result(started)
+    except CancelledError:
+        ledger.update_job(job.id, state="cancelled", message="Cancelled; the active model is as it was.")
+        run_folder(ledger, job).unlink(missing_ok=True)
+        raise
+    except Exception as error:
+        reason = str(error) if isinstance(error, MedSegError) else f"{type(error).__name__}: {error}"
+        ledger.update_job(job.id, state="failed", message=reason)
+        raise
+    ledger.update_job(job.id, state="done", progress=1.0, message=result.reason, result=asdict(result))
+    run_folder(ledger, job).unlink(missing_ok=True)
+    return result
+
+
+def run_folder(ledger: Ledger, job: JobRecord) -> Path:
+    """The checkpoint of a job."""
+    return ledger.job_folder(job.id) / "checkpoint.pt"
+
+
+class _FineTuning:
+    """One run: the network, what it learns from, and what it is judged by."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        job: JobRecord,
+        config: FineTuneConfig,
+        training: list[CorrectionRecord],
+        held_out: list[CorrectionRecord],
+        progress: Callable[[FineTuneProgress], None] | None,
+        cancel: Callable[[], bool] | None,
+    ) -> None:
+        self.ledger, self.job, self.config = ledger, job, config
+        self.training, self.held_out = training, held_out
+        self.progress, self.cancel = progress, cancel
+        self.told = 0.0  # when the ledger was last told how far we are
+
+    def result(self, started: float) -> FineTuneResult:
+        """Train, judge, and add the version to the ledger."""
+        if finished := self._made_before():
+            return finished
+        use_threads()
+        torch.manual_seed(self.config.training.seed)
+        self._tell(0.0, math.inf, 0, math.nan, None, "Looking at how good the active model is")
+        active = self.ledger.active()
+        before = self._dice(load_model(weights_of(self.ledger, active)), self.held_out)
+        state = self._train(before)
+        self._tell(1.0, 0.0, state.step, math.nan, None, "Comparing the new model with the active one")
+        after = self._dice(state.averaged, self.held_out)
+        promoted, reason = verdict(before, after)
+        content, card = serialise(state.averaged, self._card(state.averaged, after))
+        result = FineTuneResult(
+            version="",
+            base=self.job.base,
+            dice_before=_mean(before),
+            dice_after=_mean(after),
+            promoted=promoted,
+            reason=reason,
+            trained_on=len(self.training),
+            held_out=len(self.held_out),
+            steps=state.step,
+            seconds=round(time.monotonic() - started, 1),
+        )
+        version = self.ledger.add_version(
+            content,
+            card.to_json(),
+            self.job.base,
+            metrics={
+                "job": self.job.id,
+                "result": asdict(result),
+                "dice_before": before,
+                "dice_after": after,
+                "compared_with": active,
+                "trained_on": [record.id for record in self.training],
+                "held_out": [record.id for record in self.held_out],
+                "steps": state.step,
+                "config": asdict(self.config),
+            },
+            reason=reason,
+            activate=promoted,
+        )
+        return replace(result, version=version.name)
+
+    def _made_before(self) -> FineTuneResult | None:
+        """The result, if an earlier process died after it had added the version and before it could say so."""
+        for version in self.ledger.models():
+            if version.metrics.get("job") == self.job.id:
+                return FineTuneResult(**version.metrics["result"] | {"version": version.name})
+        return None
+
+    def _card(self, network: nn.Module, after: list[float]) -> ModelCard:
+        """The base's card, which now speaks of the corrections, too."""
+        card: ModelCard = network.card  # type: ignore[assignment]
+        learned = f"Fine-tuned on {len(self.training)} corrections of a project, from {self.job.base}."
+        return replace(
+            card,
+            title=card.title.removesuffix(", untrained"),
+            data=f"{card.data} {learned}".strip(),
+            metrics={"held_out_dice": sum(after) / len(after)} if after else {},
+            recipe=asdict(self.config),
+            date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        )
+
+    def _train(self, before: list[float]) -> TrainingState:
+        config = self.config.training
+        fabric = Fabric(precision="bf16-mixed" if torch.cuda.is_available() else "32-true")
+        network = load_model(weights_of(self.ledger, self.job.base)).to(memory_format=torch.channels_last)
+        averaged = copy.deepcopy(network).to(fabric.device)
+        optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        state = TrainingState(*_set_up(fabric, network, averaged, optimiser))
+        file = run_folder(self.ledger, self.job)
+        if file.exists():
+            state.restore(torch.load(file, map_location=fabric.device, weights_only=True))
+            log.info("going on after step %d", state.step)
+        planes = lru_cache(maxsize=64)(lambda case: self._planes(averaged, case))
+        batches = Batches(planes, len(self.training), crop=config.crop, batch=config.batch, seed=config.seed)
+        saved, looked = time.monotonic(), int(state.step and state.share(config) * self.config.evaluations)
+        watched = self.held_out[: self.config.watched]
+        curve = _mean(before[: self.config.watched]) if state.step == 0 else None
+        for step in train(fabric, state, batches, config, classes_of(averaged)):
+            if self.cancel and self.cancel():
+                raise CancelledError("The fine-tuning was cancelled; the active model is as it was.")
+            if watched and int(step.share * self.config.evaluations) > looked and step.share < 1:
+                looked = int(step.share * self.config.evaluations)
+                curve = _mean(self._dice(averaged, watched))
+            eta = state.elapsed * (1 - step.share) / max(step.share, 1e-9)
+            self._tell(step.share, eta, step.number, step.loss, curve, f"Training {step.share:.0%}")
+            curve = None
+            if time.monotonic() - saved > self.config.checkpoint:
+                saved = time.monotonic()
+                _save(state, file)
+        return state
+
+    def _planes(self, network: nn.Module, case: int) -> list[Plane]:
+        record = self.training[case]
+        return planes_of(self.ledger.load_image(record), self.ledger.load_mask(record), network.card)  # type: ignore[arg-type]
+
+    def _dice(self, network: nn.Module, records: list[CorrectionRecord]) -> list[float]:
+        """Dice of each held-out correction."""
+        cases, count = corrections_as_cases(self.ledger, records)
+        return [case.dice for case in score(network, cases, count, cancel=self.cancel)]
+
+    def _tell(self, share: float, eta: float, step: int, loss: float, dice: float | None, message: str) -> None:
+        if self.progress:
+            self.progress(FineTuneProgress(share, eta, step, loss, dice, message))
+        if time.monotonic() - self.told > 2 or share in (0.0, 1.0):
+            self.told = time.monotonic()
+            self.ledger.update_job(self.job.id, state="running", progress=share, message=message)
+
+
+def verdict(before: list[float], after: list[float]) -> tuple[bool, str]:
+    """Whether the new model takes over, and why; the lists hold the Dice of each held-out correction."""
+    if not before:
+        return False, (
+            "Kept as a candidate: all corrections are of one patient or file, so none could be held out to compare "
+            "it with the active model. Accept a case of another one, or activate it yourself."
+        )
+    was, now = sum(before) / len(before), sum(after) / len(after)
+    figures = f"Dice {was:.3f} before, {now:.3f} after, on {len(before)} held-out case{'s' * (len(before) > 1)}"
+    if now >= was:
+        return True, f"Active now: it is not worse ({figures})."
+    return False, f"Kept as a candidate: it is worse than the active model ({figures})."
+
+
+def _set_up(fabric: Fabric, network: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer) -> tuple:
+    network, optimiser = fabric.setup(network, optimiser)
+    return network, averaged, optimiser
+
+
+def _save(state: TrainingState, file: Path) -> None:
+    content = io.BytesIO()
+    torch.save(state.to_checkpoint(), content)
+    write(file, content.getvalue())
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None

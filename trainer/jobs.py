@@ -1,0 +1,123 @@
+"""Fine-tuning and evaluation as jobs of the engine: how a window or a command asks, and what the trainer process runs.
+
+Importing this does not import torch; running a job does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from napari_medseg.models.engine.client import Engine, Job
+from napari_medseg.models.errors import LedgerError, MedSegError
+
+from .config import FineTuneConfig
+from .ledger import Ledger
+from .project import is_project
+
+
+def start_finetuning(
+    engine: Engine,
+    project: str | Path,
+    base: str | None = None,
+    config: FineTuneConfig | None = None,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+) -> Job:
+    """Have the trainer fine-tune on a project's corrections, or follow the fine-tuning that is under way there.
+
+    One that was cut short - its engine died - is taken up again from its last checkpoint.
+
+    Args:
+        engine: where to run it; the job goes on when this connection is closed.
+        project: the ledger's folder.
+        base: a card's name or a version; by default the active model.
+        config: how to learn.
+        progress: called with each `FineTuneProgress` as a dictionary; from another thread.
+
+    Returns:
+        The job; its result is a `FineTuneResult` as a dictionary.
+
+    Raises:
+        LedgerError: there are no corrections to learn from.
+    """
+    with Ledger.open(project) as ledger:
+        record = ledger.unfinished_job()
+        if record and (running := follow_finetuning(engine, record.id, progress)):
+            return running
+        if record is None:
+            if not ledger.split()[0]:
+                raise LedgerError("There are no corrections to learn from yet. Accept a case first; two are better.")
+            record = ledger.start_job(base or ledger.active(), asdict(config or FineTuneConfig()))
+    return engine.submit(
+        "trainer",
+        "napari_medseg.trainer.jobs:run_finetuning",
+        str(project),
+        record.id,
+        key=job_key(record.id),
+        progress=progress,
+        outlive=True,
+    )
+
+
+def follow_finetuning(
+    engine: Engine, job_id: str, progress: Callable[[dict[str, Any]], None] | None = None
+) -> Job | None:
+    """The job of that id with what it reported so far, if it is under way in the engine."""
+    job = engine.job(job_key(job_id))
+    if job is None:
+        return None
+    if job.done:
+        job.forget()
+        return None
+    if progress:
+        for past in engine.past(job.key):
+            progress(past)
+        engine.follow(job.key, progress)
+    return job
+
+
+def job_key(job_id: str) -> str:
+    """Name of a fine-tuning in the engine."""
+    return f"finetuning-{job_id}"
+
+
+def run_finetuning(
+    project: str, job_id: str, *, progress: Callable[[dict[str, Any]], None], cancel: Callable[[], bool]
+) -> dict[str, Any]:
+    """In the trainer: run a job of the ledger to its end, from its checkpoint if there is one."""
+    from .finetuning import finetune
+
+    with Ledger.open(project) as ledger:
+        record = ledger.job(job_id)
+        result = finetune(
+            ledger,
+            config=FineTuneConfig.from_dict(record.config),
+            job=record,
+            progress=lambda now: progress(asdict(now)),
+            cancel=cancel,
+        )
+    return asdict(result)
+
+
+def run_evaluation(
+    data: str, model: str | None, *, progress: Callable[[float], None], cancel: Callable[[], bool]
+) -> dict[str, Any]:
+    """In the trainer: `evaluate` a project (a folder with a ledger) or a folder of images and masks."""
+    from .evaluation import evaluate
+
+    if not is_project(data):
+        found = evaluate(data, model, progress=progress, cancel=cancel)
+    else:
+        with Ledger.open(data) as ledger:
+            found = evaluate(ledger, model, progress=progress, cancel=cancel)
+    return {"model": found.model, "dice": found.dice, "iou": found.iou, "images": [asdict(s) for s in found.scores]}
+
+
+def settle(project: str | Path, job_id: str, error: MedSegError) -> None:
+    """Write down that a job failed, if its process died too often to do so itself."""
+    with Ledger.open(project) as ledger:
+        record = ledger.job(job_id)
+        if not record.finished:
+            ledger.update_job(job_id, state="failed", message=str(error))
