@@ -176,7 +176,8 @@ def _check_size(series: tifffile.TiffPageSeries, path: Path) -> None:
 def _pixels(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> Array:
     """Pixels of a series; what tifffile cannot decompress alone (LZW, JPEG) goes through Pillow."""
     try:
-        return series.asarray()
+        pixels: Array = series.asarray()
+        return pixels
     except ValueError as error:
         if "imagecodecs" not in str(error):
             raise

@@ -57,7 +57,7 @@ def _lengths(tif: tifffile.TiffFile) -> Lengths:
         return _from_ome(tif)
     if tif.is_imagej:
         return _from_imagej(tif)
-    shaped = (tif.shaped_metadata or ({},))[0]
+    shaped: dict[str, Any] = (tif.shaped_metadata or ({},))[0]
     return _from_shaped(tif, shaped) if "unit" in shaped else _from_tags(tif)
 
 

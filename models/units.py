@@ -71,4 +71,4 @@ def in_unit_of_x(lengths: Sequence[tuple[float, str]]) -> tuple[tuple[float, ...
 
 def _shifted(value: float, power: int) -> float:
     """`value` times ten to the `power`, rounded once: 0.005 mm are 5 um and not 5.000000000000001."""
-    return value * 10**power if power >= 0 else value / 10**-power
+    return value * 10.0**power if power >= 0 else value / 10.0**-power

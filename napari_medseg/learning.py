@@ -162,7 +162,7 @@ class Learning:
     def _ended(self, said: str) -> None:
         self._job = None
         self._state.learning = None
-        self._state.learning_about = said
+        self._state.learning_about = ""
         self._state.notice = said
         self.refresh()
 

@@ -37,6 +37,7 @@ STYLE = """
 #hint { font-weight: bold; }
 #problem { background: #7a2e2e; color: white; border-radius: 4px; padding: 6px; }
 #notice { background: #2e5a4a; color: white; border-radius: 4px; padding: 6px; }
+QCollapsible > QPushButton { text-align: left; border: none; background: transparent; font-weight: bold; padding: 2px; }
 #about, #progress, #status { color: #a9b0b7; }
 """
 
@@ -134,7 +135,7 @@ class MedSegPanel(QWidget):
             layout.addWidget(label)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.status)
-        self.setMinimumWidth(300)
+        self.setMinimumWidth(340)
         self.setStyleSheet(STYLE)
 
     def _bind_keys(self) -> None:

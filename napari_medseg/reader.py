@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from napari_medseg.image_layers import METADATA_KEY, layer_settings
 from napari_medseg.models.errors import ImageError
 from napari_medseg.models.image import Array, MedicalImage
 from napari_medseg.models.reading import content_kind
 from napari_medseg.models.tiff import read_tiff
+
+from .image_layers import METADATA_KEY, layer_settings
 
 LayerData = tuple[Any, dict[str, Any], str]
 

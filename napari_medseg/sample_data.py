@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from napari_medseg.phantom import ct_phantom
-from napari_medseg.reader import LayerData, channel_layers, colour_layer
-from napari_medseg.samples import samples
+from .phantom import ct_phantom
+from .reader import LayerData, channel_layers, colour_layer
+from .samples import samples
 
 
 def fluorescence() -> list[LayerData]:

@@ -105,13 +105,22 @@ class Database:
             fresh = self._examine(session)
         if self._engine.dialect.name == "sqlite":
             self._use_write_ahead_log()
-        if fresh:
-            with Session(self._writer) as session, session.begin():
-                if self._examine(session):  # no other process made the tables in between
-                    schema.Base.metadata.create_all(session.connection())
-                    facts = {"format": schema.FORMAT, "schema": str(schema.SCHEMA), "salt": secrets.token_hex(32)}
-                    facts |= {"base": "nuclei", "changes": "0"}
-                    session.add_all(Setting(key=key, value=value) for key, value in facts.items())
+        if not fresh:
+            return
+        try:
+            self._make_tables()
+        except sa.exc.DBAPIError:
+            with Session(self._engine) as session:
+                if self._examine(session):  # else another process made them first; a server does not make it wait
+                    raise
+
+    def _make_tables(self) -> None:
+        with Session(self._writer) as session, session.begin():
+            if self._examine(session):
+                schema.Base.metadata.create_all(session.connection())
+                facts = {"format": schema.FORMAT, "schema": str(schema.SCHEMA), "salt": secrets.token_hex(32)}
+                facts |= {"base": "nuclei", "changes": "0"}
+                session.add_all(Setting(key=key, value=value) for key, value in facts.items())
 
     def _examine(self, session: Session) -> bool:
         """Whether the database is empty; raises unless it is that or a ledger that this version knows."""

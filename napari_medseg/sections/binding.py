@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from ..state import PanelState
 
@@ -25,11 +25,21 @@ def text(parent: QWidget, name: str = "") -> QLabel:
     return label
 
 
+def picker(parent: QWidget, tip: str) -> QComboBox:
+    """A list to pick from, that never makes the panel wider than it is."""
+    made = QComboBox(parent)
+    made.setToolTip(tip)
+    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    made.setMinimumContentsLength(8)
+    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return made
+
+
 def button(parent: QWidget, title: str, tip: str, press: Callable[[], object]) -> QPushButton:
     """A button with a tooltip."""
     made = QPushButton(title, parent)
     made.setToolTip(tip)
-    made.clicked.connect(lambda: press())
+    made.clicked.connect(lambda _checked: press())
     return made
 
 

@@ -6,6 +6,7 @@ the window may stand still.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,9 +19,7 @@ INK, DICE, LOSS = "#b0b4ba", "#4fc3a1", "#e0a458"
 
 
 class LearningCurve(FigureCanvasQTAgg):
-    """Dice on the left axis, 0 to 1; loss on the right, 0 to `loss_top`; both over the share of the training."""
-
-    loss_top = 1.5
+    """Dice on the left axis, 0 to 1; loss on the right; both over the share of the training."""
 
     def __init__(self) -> None:
         figure = Figure(figsize=(3, 1.6), layout="constrained", facecolor="none")
@@ -30,7 +29,7 @@ class LearningCurve(FigureCanvasQTAgg):
         left = figure.add_subplot(facecolor="none")
         right = left.twinx()
         left.set(xlim=(0, 100), ylim=(0, 1))
-        right.set(ylim=(0, self.loss_top))
+        right.set(ylim=(0, 1))
         left.set_xlabel("% of the training", color=INK, fontsize=8)
         left.set_ylabel("held-out Dice", color=DICE, fontsize=8)
         right.set_ylabel("loss", color=LOSS, fontsize=8)
@@ -46,10 +45,14 @@ class LearningCurve(FigureCanvasQTAgg):
     def show_points(self, points: Sequence[CurvePoint]) -> None:
         """Draw the curves anew; a few milliseconds."""
         dice = [(100 * point.share, point.dice) for point in points if point.dice is not None]
-        loss = [(100 * point.share, min(point.loss, self.loss_top)) for point in points if point.loss is not None]
+        loss = _smooth([(100 * point.share, point.loss) for point in points if point.loss is not None])
         self._dice.set_data(*zip(*dice, strict=True) if dice else ([], []))
-        self._loss.set_data(*zip(*_smooth(loss), strict=True) if loss else ([], []))
-        if self._axes is not None:
+        self._loss.set_data(*zip(*loss, strict=True) if loss else ([], []))
+        top = max(1.0, math.ceil(2 * max((value for _, value in loss), default=0)) / 2)
+        if top != self._loss.axes.get_ylim()[1]:  # in half steps, so that the axes are seldom drawn anew
+            self._loss.axes.set_ylim(0, top)
+            self.draw_idle()
+        elif self._axes is not None:
             self.restore_region(self._axes)
             self._draw_lines()
             self.blit(self.figure.bbox)
@@ -65,7 +68,7 @@ class LearningCurve(FigureCanvasQTAgg):
 
 def _smooth(points: list[tuple[float, float]], keep: float = 0.9) -> list[tuple[float, float]]:
     """A running mean: single batches say little."""
-    smoothed, mean = [], points[0][1]
+    smoothed, mean = [], points[0][1] if points else 0.0
     for share, loss in points:
         mean = keep * mean + (1 - keep) * loss
         smoothed.append((share, mean))

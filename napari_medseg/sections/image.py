@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QWidget
+from qtpy.QtWidgets import QFormLayout, QLineEdit, QWidget
 
 from ..controller import PanelController
-from .binding import follow, text
+from .binding import follow, picker, text
 
 
 class ImageSection(QWidget):
@@ -14,8 +14,7 @@ class ImageSection(QWidget):
     def __init__(self, controller: PanelController) -> None:
         super().__init__()
         self._state, self._masks = controller.state, controller.masks
-        self.picker = QComboBox(self)
-        self.picker.setToolTip("The image to segment")
+        self.picker = picker(self, "The image to segment")
         self.about = text(self, "about")
         self.group = QLineEdit(self)
         self.group.setToolTip(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QWidget
 
 from ..controller import PanelController
-from .binding import button, follow, text
+from .binding import button, follow, picker, text
 
 ANSWERS = {"instances": "Objects, one label each", "mask": "Mask, one label a class"}
 
@@ -18,9 +18,9 @@ class ModelSection(QWidget):
     def __init__(self, controller: PanelController) -> None:
         super().__init__()
         self._controller, self._state = controller, controller.state
-        self.picker = QComboBox(self)
+        self.picker = picker(self, "The model that segments, and that learns from your corrections")
         self.about = text(self, "about")
-        self.answer = QComboBox(self)
+        self.answer = picker(self, "What the mask holds")
         self.from_file = button(self, "From file ...", "Use weights of your own (.safetensors)", self._open)
         form = QFormLayout(self)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)

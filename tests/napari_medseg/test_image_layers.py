@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import dask.array as da
@@ -168,7 +169,7 @@ def test_a_layer_of_no_known_source_has_no_siblings() -> None:
 
 
 def test_channels_of_different_shape_are_refused() -> None:
-    with pytest.raises(ImageError, match="'a0'.*'a1'"):
+    with pytest.raises(ImageError, match=r"'a0'.*'a1'"):
         medical_image(channel("a", 0, pixels(6, 5)), [channel("a", 1, pixels(5, 6))])
 
 
@@ -212,5 +213,11 @@ def test_settings_of_a_mask_do_not_hang_on_the_image() -> None:
     assert taken["scale"].tolist() == [2, 3]
 
 
-def test_no_network_library_is_loaded() -> None:
-    assert not {"torch", "triton", "torchvision", "timm", "monai"} & set(sys.modules)
+def test_no_network_library_and_no_window_library_is_loaded() -> None:
+    rooms = ("image_layers", "reader", "sample_data", "phantom", "samples", "models.reading", "models.writing")
+    script = "import sys; " + "".join(f"import napari_medseg.{room}; " for room in rooms)
+    script += "from napari_medseg.sample_data import histology; histology(); "
+    script += "print(sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    for name in ("torch", "triton", "torchvision", "timm", "monai", "PyQt5", "PyQt6", "PySide6"):
+        assert f"'{name}'" not in loaded

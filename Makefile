@@ -1,0 +1,48 @@
+# make run    set up .venv and open the window on a sample (without a display: the loop headless, with a report)
+# make test   set up .venv with the test tools and run the whole suite
+# make lint   format, lint and types
+# make docs   take the screenshots of the user guide anew
+
+PYTHON ?= python3
+BIN := .venv/bin
+DISPLAY_OR_VIRTUAL = $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1100x24")
+
+.PHONY: run test lint docs clean
+
+run: .venv/ready-pyqt5
+	@sh .ci/qt-libraries
+	@if [ -n "$(DISPLAY)$(WAYLAND_DISPLAY)" ] || [ "$$(uname)" = Darwin ]; then \
+		$(BIN)/medseg open --sample fluorescence; \
+	else \
+		echo "There is no display, so the loop runs without a window."; \
+		$(BIN)/medseg demo --headless --json; \
+	fi
+
+# Two processes: torch and an open canvas in one crash where Mesa draws (see docs/developer.md).
+test: .venv/ready-pyqt5-test
+	@sh .ci/qt-libraries --virtual-display
+	$(BIN)/python -m pytest tests/models tests/trainer
+	$(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest tests/napari_medseg
+
+lint: .venv/ready-pyqt5-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/validate-pyproject pyproject.toml
+	$(BIN)/npe2 validate napari-medseg
+	sh .ci/types
+
+docs: .venv/ready-pyqt5-test
+	@sh .ci/qt-libraries --virtual-display
+	$(DISPLAY_OR_VIRTUAL) $(BIN)/python docs/screenshots.py
+
+clean:
+	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/ready-%: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "MedSeg needs Python 3.11 or newer; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(subst -,$(comma),$*)]'
+	touch $@
+
+comma := ,
