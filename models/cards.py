@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ class ModelCard:
         metrics: figures by name, e.g. "dice_median", measured on images not trained on.
         date: of the training, ISO 8601.
         sha256: of the weights file; empty if there is none.
+
+    Raises:
+        ModelError: a network that cannot be: cards come with files from anywhere.
     """
 
     name: str
@@ -65,6 +69,17 @@ class ModelCard:
     date: str = ""
     sha256: str = ""
 
+    def __post_init__(self) -> None:
+        counted = {"in_channels": self.in_channels, "classes": self.classes}  # labels are uint8 on their way
+        wrong = {name: n for name, n in counted.items() if type(n) is not int or not 1 <= n <= 256}
+        if type(self.scale) not in (int, float) or not (math.isfinite(self.scale) and 1 / 64 <= self.scale <= 64):
+            wrong["scale"] = self.scale
+        if not isinstance(self.network, str) or not isinstance(self.config, dict):
+            wrong["network"] = (self.network, self.config)
+        if wrong:
+            said = ", ".join(f"{name} {value!r:.60}" for name, value in wrong.items())
+            raise ModelError(f"The card of '{self.name}' describes a network that cannot be: {said}.")
+
     @property
     def has_weights(self) -> bool:
         """False: an untrained network, which knows nothing yet."""
@@ -87,7 +102,9 @@ class ModelCard:
             values["answers"] = tuple(values.get("answers", ("mask",)))
             values["modalities"] = tuple(values.get("modalities", ()))
             return cls(**values)
-        except (ValueError, TypeError, AttributeError) as error:
+        except ModelError:
+            raise
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"This is not a model card, or one of a later version of MedSeg: {error}.") from error
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
 
 from . import durable
@@ -75,10 +76,15 @@ def load_model(model: str | Path, *, pretrained: bool = True) -> nn.Module:
     path, card = resolve_model(model)
     if not card.has_weights and path is None:
         pretrained = False
-    network = create_model(card.network, in_channels=card.in_channels, classes=card.classes, **card.config)
     if pretrained:
         assert path is not None
-        _load_into(network, _read_weights(path), path)
+        weights = _read_weights(path)
+        with torch.device("meta"):  # without memory: a card may claim more than there is
+            _compare(_create(card).state_dict(), weights, path)
+        network = _create(card)
+        network.load_state_dict(weights)
+    else:
+        network = _create(card)
     network.card = card  # type: ignore[assignment]
     return network.eval()
 
@@ -86,17 +92,22 @@ def load_model(model: str | Path, *, pretrained: bool = True) -> nn.Module:
 def resolve_model(model: str | Path) -> tuple[Path | None, ModelCard]:
     """The weights file (None if there is none) and the card that a name or a path stands for."""
     path = Path(model)
-    if path.suffix != ".safetensors" and not path.exists():
+    if path.suffix != ".safetensors" and not path.is_file():
         card = find_card(str(model))
         return (SHIPPED / f"{card.name}.safetensors" if card.has_weights else None), card
     if not path.is_file():
         raise ModelError(f"There is no weights file '{path}'.")
-    header = _read_header(path)
-    beside = path.with_suffix(".json")
-    if not beside.is_file():
-        return path, ModelCard(name=path.stem, title=path.stem, sha256=_hash(path), **header)
-    card = ModelCard.from_json(beside.read_text("utf-8"))
-    if card.sha256 != _hash(path):
+    try:
+        header, sha256 = _read_header(path), _hash(path)
+        beside = path.with_suffix(".json")
+        text = beside.read_text("utf-8", errors="replace") if beside.is_file() else None
+    except OSError as error:
+        raise ModelError(f"'{path.name}' cannot be read: {error.strerror or error}.") from error
+    if text is None:
+        described = header | {"name": path.stem, "title": path.stem, "sha256": sha256}
+        return path, ModelCard.from_json(json.dumps(described))
+    card = ModelCard.from_json(text)
+    if card.sha256 != sha256:
         raise ModelError(
             f"'{path.name}' is not the file that its card describes: it was damaged or exchanged. Get both again."
         )
@@ -104,21 +115,25 @@ def resolve_model(model: str | Path) -> tuple[Path | None, ModelCard]:
 
 
 def _read_header(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        start = file.read(8)
-    if start[:2] in (b"PK", b"\x80\x02") or start[:1] == b"\x80":
-        raise ModelError(
-            f"'{path.name}' is a pickled checkpoint, which could run any program on this computer. "
-            "MedSeg opens .safetensors files only; ask for the weights in that format."
-        )
     try:
         with safe_open(path, "pt") as file:
             described = (file.metadata() or {}).get("medseg")
-    except (SafetensorError, OSError) as error:
+    except SafetensorError as error:
+        with path.open("rb") as file:
+            start = file.read(2)
+        if start == b"PK" or start[:1] == b"\x80":  # looked at only now: the length of a sound header may begin so, too
+            raise ModelError(
+                f"'{path.name}' is a pickled checkpoint, which could run any program on this computer. "
+                "MedSeg opens .safetensors files only; ask for the weights in that format."
+            ) from error
         raise ModelError(f"'{path.name}' is not a weights file, or is damaged: {error}.") from error
     if described is None:
         raise ModelError(f"'{path.name}' does not say which network it belongs to; it was not written by MedSeg.")
-    return dict(json.loads(described))
+    try:
+        header: dict[str, Any] = {**json.loads(described)}
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ModelError(f"'{path.name}' does not say rightly which network it belongs to: {error}.") from error
+    return header
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
@@ -128,8 +143,15 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"'{path.name}' is not a weights file, or is damaged: {error}.") from error
 
 
-def _load_into(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    own = network.state_dict()
+def _create(card: ModelCard) -> nn.Module:
+    try:
+        return create_model(card.network, in_channels=card.in_channels, classes=card.classes, **card.config)
+    except TypeError as error:  # an option that is none, or given twice
+        raise ModelError(f"The network of '{card.name}' cannot be created: {error}.") from error
+
+
+def _compare(own: dict[str, Tensor], weights: dict[str, Tensor], path: Path) -> None:
+    """Raise unless names and shapes are the same."""
     missing = sorted(own.keys() - weights.keys())
     unknown = sorted(weights.keys() - own.keys())
     shaped = sorted(name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape)
@@ -139,7 +161,6 @@ def _load_into(network: nn.Module, weights: dict[str, Tensor], path: Path) -> No
             f"{len(names)} {what} ({', '.join(names[:3])}, ...)" for what, names in lines.items() if names
         )
         raise ModelError(f"'{path.name}' holds weights of another network: {found}.")
-    network.load_state_dict(weights)
 
 
 def _hash(path: Path) -> str:

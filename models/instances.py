@@ -7,22 +7,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.feature import peak_local_max
+from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
 from .image import as_mask
 
 
-def split_touching(mask: npt.NDArray[Any], *, smallest: int = 15, separation: int = 5) -> npt.NDArray[Any]:
+STANDS_OUT = 0.25
+"""Pixels by which a maximum of the distance must rise above the saddle to a higher one, to be an object of its own."""
+
+
+def split_touching(mask: npt.NDArray[Any], *, smallest: int = 15) -> npt.NDArray[Any]:
     """One label for each object of a mask.
 
-    Each maximum of the smoothed distance map, the highest first and none nearer than `separation` to a higher one,
-    is the seed of an object; a watershed on the distance gives each its pixels.
+    Each maximum of the smoothed distance map that stands out, plateaus being one, is the seed of an object; a
+    watershed on the distance gives each its pixels. Every connected region has one seed at least.
 
     Args:
         mask: (Y, X), or (..., Y, X) treated plane by plane; not 0 is foreground.
         smallest: objects of fewer pixels are dropped.
-        separation: smallest distance between two seeds, in pixels.
 
     Returns:
         Labels 1 to n in the shape of `mask`, counted through all planes; uint8, uint16 or uint32.
@@ -30,19 +33,19 @@ def split_touching(mask: npt.NDArray[Any], *, smallest: int = 15, separation: in
     labels = np.zeros(mask.shape, np.uint32)
     count = 0
     for index in np.ndindex(*mask.shape[:-2]):
-        objects = _split_plane(mask[index] > 0, smallest, separation)
+        objects = _split_plane(mask[index] > 0, smallest)
         labels[index] = np.where(objects > 0, objects + count, 0)
         count = max(count, int(labels[index].max()))
     return as_mask(labels)
 
 
-def _split_plane(foreground: npt.NDArray[np.bool_], smallest: int, separation: int) -> npt.NDArray[np.uint32]:
-    regions, _ = ndimage.label(foreground)
+def _split_plane(foreground: npt.NDArray[np.bool_], smallest: int) -> npt.NDArray[np.uint32]:
     # One pixel of border, so that an object cut by the image's edge has its maximum there and not beyond it.
     distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(np.pad(foreground, 1))[1:-1, 1:-1], 1.0)
-    peaks = peak_local_max(distance, min_distance=separation, labels=regions, exclude_border=False)
-    seeds = np.zeros(foreground.shape, np.uint32)
-    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    distance[~foreground] = -1  # lower than the top of the thinnest object
+    walled = np.pad(distance, 1, constant_values=-1)
+    tops = local_maxima(reconstruction(walled - STANDS_OUT, walled))[1:-1, 1:-1]
+    seeds, _ = ndimage.label(tops & foreground, structure=np.ones((3, 3)))
     objects = watershed(-distance, seeds, mask=foreground)
     sizes = np.bincount(objects.ravel())
     kept = np.flatnonzero(sizes >= smallest)

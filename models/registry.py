@@ -46,5 +46,5 @@ def create_model(
     network = getattr(importlib.import_module(module, __package__), class_name)
     try:
         return network(in_channels=in_channels, classes=classes, **config)
-    except TypeError as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # torch's word for too little memory, too
         raise ModelError(f"'{name}' cannot be created with {config}: {error}.") from error

@@ -27,7 +27,7 @@ class ClosingGuard(QObject):
 
     def eventFilter(self, watched: Any, event: Any) -> bool:
         """Qt's hook: True keeps the window open."""
-        if watched is self._window and event.type() == QEvent.Type.Close:
+        if watched is self._window and event.type() == QEvent.Type.Close and self._panel.working:
             if not self._may_close():
                 event.ignore()
                 return True

@@ -5,11 +5,12 @@ It knows napari's layers but no widget, so a test, or a script, can drive the wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from napari_medseg.models.errors import MedSegError
+from napari_medseg.models.reading import read_image
 from napari_medseg.trainer.config import FineTuneConfig
 from napari_medseg.trainer.ledger import Ledger
 
@@ -20,6 +21,7 @@ from .engine_link import EngineLink
 from .image_layers import channel_siblings, medical_image
 from .learning import Learning
 from .masks import Masks
+from .reader import PLUGIN
 from .segmenting import Segmenting
 from .state import PanelState
 
@@ -58,6 +60,20 @@ class PanelController:
         self._answers: tuple[str, ...] = ()
         self._describe_image()
         self.learning.refresh(self.link.start)
+
+    def open_images(self, paths: Sequence[Path]) -> None:
+        """Open files with their spacing; what cannot be read is named, the others are opened."""
+        problems = []
+        for path in paths:
+            try:
+                if path.suffix.lower() in (".tif", ".tiff"):  # napari's own reader drops spacing and channels
+                    self.viewer.open(path, plugin=PLUGIN)
+                else:
+                    read_image(path)  # says in plain words what is wrong with a file, where napari would not
+                    self.viewer.open(path, plugin="napari")
+            except (MedSegError, OSError, ValueError) as error:
+                problems.append(in_words(error))
+        self.state.problem = " ".join(problems)
 
     def add_model_file(self, path: Path) -> None:
         """Offer the weights of a file, and pick them."""
@@ -105,7 +121,8 @@ class PanelController:
         steps = " x ".join(f"{step:.4g}" for step in image.spacing)
         channels = "1 channel" if image.channels == 1 else f"{image.channels} channels"
         spacing = "" if image.unit == "pixel" else f", spacing {steps} {image.unit}"
-        self.state.image_about = f"{sides} px, {channels}{spacing}"
+        lost = " Opened by napari's own reader, which drops a TIFF's spacing: Open ... keeps it."
+        self.state.image_about = f"{sides} px, {channels}{spacing}.{lost if _lost_spacing(layer) else ''}"
         self.state.image_usable = True
 
     def _model_picked(self) -> None:
@@ -117,3 +134,8 @@ class PanelController:
             self.state.answer = choice.answers[0]
         if not choice.version:
             self.learning.choose_base(choice.name)
+
+
+def _lost_spacing(layer: Any) -> bool:
+    path = str(getattr(layer.source, "path", None) or "").lower()
+    return layer.source.reader_plugin == "napari" and path.endswith((".tif", ".tiff"))

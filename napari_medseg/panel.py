@@ -101,9 +101,14 @@ class MedSegPanel(QWidget):
             "learning_about",
         )
 
+    @property
+    def working(self) -> bool:
+        """Whether the panel still holds its project and its line to the engine."""
+        return bool(self._poll.isActive())
+
     def let_go(self) -> None:
         """Close the project and the line to the engine; what is being written is written to the end."""
-        if self._poll.isActive():
+        if self.working:
             self._poll.stop()
             self._activity.close()
             self.controller.close()

@@ -28,7 +28,5 @@ def make_window(
     viewer.window.add_dock_widget(panel, name="MedSeg", area="right")
     if sample is not None:
         viewer.open_sample("napari-medseg", sample)
-    for path in paths:
-        tiff = path.suffix.lower() in (".tif", ".tiff")
-        viewer.open(path, plugin="napari-medseg" if tiff else "napari")
+    panel.controller.open_images(paths)
     return viewer, panel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ _log = logging.getLogger(__name__)
 _KEY = re.compile(r"[0-9a-f]{64}")
 _BIG = 2**31
 """Bytes from which on a BigTIFF is written; a plain one ends at 4 GiB, and compression may make noise larger."""
+
+_MOST_COMPRESSED = 1032
+"""Bytes that zlib makes of one at most."""
 
 
 def pixel_key(array: Array) -> str:
@@ -144,7 +148,11 @@ def _encoded(array: Array) -> bytes:
 def _decoded(content: bytes) -> Array:
     with tifffile.TiffFile(io.BytesIO(content)) as file:
         described: Any = file.shaped_metadata
-        return np.asarray(file.asarray()).reshape(described[0]["shape"])
+        shape, pixels = tuple(described[0]["shape"]), file.series[0]
+        # A damaged header may speak of an image that takes hours to read, or all memory.
+        if pixels.size != math.prod(shape) or pixels.nbytes > _MOST_COMPRESSED * len(content):
+            raise ValueError("the file speaks of more pixels than it can hold")
+        return np.asarray(pixels.asarray()).reshape(shape)
 
 
 def _damaged(path: Path) -> LedgerError:

@@ -57,7 +57,9 @@ def runtime_folder() -> Path:
 
 def write_address(address: EngineAddress, folder: Path) -> None:
     """Let clients find this engine. The folder is closed to others, so the file is from its first byte."""
-    write(folder / "engine.json", json.dumps(asdict(address)).encode())
+    file = folder / "engine.json"
+    write(file, json.dumps(asdict(address)).encode())
+    file.chmod(0o600)
 
 
 def read_address(folder: Path) -> EngineAddress | None:

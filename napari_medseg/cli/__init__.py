@@ -15,6 +15,7 @@ from .accept import accept
 from .demo import demo
 from .evaluate import evaluate
 from .finetune import finetune
+from .journal import keep_log
 from .models import models
 from .open import open_
 from .segment import segment
@@ -45,4 +46,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a file name that the terminal cannot show must not end the command
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    keep_log()
     app()

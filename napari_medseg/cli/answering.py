@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import logging
-import logging.handlers
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar, cast
 
-import platformdirs
 import typer
 
 from napari_medseg.models.errors import MedSegError
+
+from .journal import command_log
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, on the last line of standard output.")]
 """The option `--json`; the parameter is called `as_json` in every command."""
@@ -52,12 +50,12 @@ def clear_errors(command: Command) -> Command:
         except (typer.Exit, typer.BadParameter, BrokenPipeError):
             raise
         except MedSegError as error:
-            _write_down(f"{command.__name__} failed")
+            log.error("%s failed", command.__name__, exc_info=True)
             fail(str(error), as_json=as_json)
         except KeyboardInterrupt:
             fail("Stopped. What was written before is kept.", as_json=as_json)
         except Exception as error:
-            _write_down(f"{command.__name__} failed unexpectedly")
+            log.exception("%s failed unexpectedly", command.__name__)
             fail(
                 f"Something unexpected went wrong ({type(error).__name__}: {error}). What was written before is kept; "
                 f"the details are in {command_log()}.",
@@ -72,23 +70,3 @@ def fail(sentence: str, *, as_json: bool, value: dict[str, Any] | None = None) -
     note(sentence)
     answer(value or {"error": sentence}, as_json=as_json)
     raise typer.Exit(1)
-
-
-def command_log() -> Path:
-    """Where the tracebacks of commands go."""
-    return platformdirs.user_log_path("napari-medseg") / "command.log"
-
-
-def _write_down(what: str) -> None:
-    """Append the current traceback to the log, unless the log cannot be written: that must not hide the sentence."""
-    with contextlib.suppress(OSError):
-        command_log().parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.RotatingFileHandler(
-            command_log(), maxBytes=1_000_000, backupCount=1, encoding="utf-8", errors="backslashreplace"
-        )
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        log.propagate = False
-        log.addHandler(handler)
-        log.error(what, exc_info=True)
-        log.removeHandler(handler)
-        handler.close()

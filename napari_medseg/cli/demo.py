@@ -5,18 +5,19 @@ from __future__ import annotations
 import functools
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from napari_medseg.demo import DemoOutcome, run_loop
-from napari_medseg.report import Report, ReportCase, write_report
 
 from .answering import AsJson, answer, clear_errors, note
 from .display import has_display
 from .finetune import config_for
 from .open import show_window
 from .waiting import bars, engine, show_share, show_training, wait_for
+
+if TYPE_CHECKING:
+    from napari_medseg.demo import DemoOutcome
+    from napari_medseg.report import Report
 
 
 @clear_errors
@@ -43,6 +44,9 @@ def demo(
         return
     if not headless:
         note("There is no display, so the loop runs without a window.")
+    from napari_medseg.demo import run_loop
+    from napari_medseg.report import write_report
+
     folder = project.expanduser().absolute() if project else Path(tempfile.mkdtemp(prefix="medseg-demo-")) / "project"
     page = report.expanduser().absolute() if report else folder.with_name(f"{folder.name}-report.html")
     with engine() as connection, bars(trainer=True) as progress:
@@ -90,13 +94,15 @@ def _as_text(outcome: DemoOutcome, page: Path) -> str:
 
 
 def _report(outcome: DemoOutcome) -> Report:
+    from napari_medseg.report import Report, ReportCase
+
     learned, card = outcome.learned, outcome.card
     facts = (
         ("Started from", f"{card.title} ({card.name}), {card.parameters / 1e6:.2f} million weights, {card.date}"),
         ("Corrected", f"{outcome.corrections} images; {outcome.edits} wrong regions put right by a simulated user"),
         (
             "Learned from",
-            f"{learned['trained_on']}; the other {learned['held_out']} were kept to judge what it learned",
+            f"{learned['trained_on']} of them; the other {learned['held_out']} were kept to judge what it learned",
         ),
         ("Learning took", f"{learned['seconds']:.0f} s for {learned['steps']} steps"),
         ("All took", f"{outcome.seconds:.0f} s"),
@@ -106,8 +112,9 @@ def _report(outcome: DemoOutcome) -> Report:
         title="The loop on sample images",
         summary=(
             "The shipped model has learned nuclei in fluorescence. Here it met stained tissue and cells in "
-            "brightfield: it segmented them, a simulated user corrected some of its masks to the truth, and it learned from those "
-            "corrections. Below are the images that nobody corrected, as it segmented them before and after."
+            "brightfield: it segmented them, a simulated user corrected some of its masks to the truth, and it "
+            "learned from those corrections. Below are the images that nobody corrected, as it segmented them before "
+            "and after."
         ),
         facts=facts,
         cases=tuple(

@@ -57,19 +57,18 @@ def _version(version: ModelVersion) -> dict[str, Any]:
 
 
 def _cards_table(cards: list[ModelCard]) -> Table:
-    table = Table("Name", "Title", "Parameters", "Images", "Weights", "Figures", title="Models", title_justify="left")
+    table = Table(
+        "Name", "Title", "Parameters", "Images", "Weights", "Median Dice", title="Models", title_justify="left"
+    )
     for card in cards:
-        figures = ", ".join(
-            f"{name.replace('_', ' ')} {value:.3f}" if isinstance(value, float) and value <= 1 else f"{value:g} {name}"
-            for name, value in card.metrics.items()
-        )
+        median = card.metrics.get("dice_median")
         table.add_row(
             card.name,
             card.title,
             f"{card.parameters / 1e6:.2f} M",
             ", ".join(card.modalities),
             "yes" if card.has_weights else "no",
-            figures,
+            "" if median is None else f"{median:.3f}",
         )
     return table
 

@@ -15,7 +15,7 @@ from .display import has_display
 
 @clear_errors
 def open_(
-    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH ...]", help="Images to open.")] = None,
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="PATH", help="Images to open.")] = None,
     sample: Annotated[str | None, typer.Option(help="A sample to open, e.g. histology.")] = None,
     project: Annotated[
         Path | None, typer.Option(help="The project's folder; made with the first correction if there is none.")

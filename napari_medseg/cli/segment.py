@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from napari_medseg.models.durable import make_folder
+from napari_medseg.models.durable import WriteError, make_folder
 from napari_medseg.models.engine.client import Engine
 from napari_medseg.models.errors import CancelledError, ImageError, MedSegError, ModelError
 from napari_medseg.models.reading import is_image
@@ -55,6 +56,8 @@ def segment(
     chosen = chosen_model(model)
     instances = _instances(chosen, answers)
     make_folder(out)
+    if not os.access(out, os.W_OK):  # before hours of segmenting, not after
+        raise WriteError(f"You may not write in '{out}'. Nothing was written; choose another folder for the masks.")
     with contextlib.ExitStack() as stack:
         work = _Work(chosen.reference, instances, lambda: stack.enter_context(engine()), failed=failed)
         work.run(targets, out)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QFormLayout, QLineEdit, QWidget
+from pathlib import Path
+
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QLineEdit, QWidget
+
+from napari_medseg.models.reading import IMAGE_ENDINGS
 
 from ..controller import PanelController
-from .binding import follow, picker, text
+from .binding import button, follow, picker, text
 
 
 class ImageSection(QWidget):
@@ -13,9 +17,10 @@ class ImageSection(QWidget):
 
     def __init__(self, controller: PanelController) -> None:
         super().__init__()
-        self._state, self._masks = controller.state, controller.masks
+        self._controller, self._state, self._masks = controller, controller.state, controller.masks
         self.picker = picker(self, "The image to segment")
         self.about = text(self, "about")
+        self.open = button(self, "Open ...", "Open images with their spacing and channels", self._open)
         self.group = QLineEdit(self)
         self.group.setToolTip(
             "Images of one patient or file are never split between learning and judging. Only a salted hash is stored."
@@ -24,6 +29,7 @@ class ImageSection(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Image", self.picker)
         form.addRow(self.about)
+        form.addRow(self.open)
         form.addRow("Patient or file", self.group)
         self.picker.activated.connect(self._picked)
         self.group.textEdited.connect(lambda typed: setattr(self._state, "group", typed))
@@ -42,6 +48,11 @@ class ImageSection(QWidget):
         self.picker.setCurrentIndex(images.index(self._state.image) if self._state.image in images else -1)
         self.picker.blockSignals(False)
         self.picker.setEnabled(bool(images))
+
+    def _open(self) -> None:
+        endings = " ".join(f"*{ending}" for ending in IMAGE_ENDINGS)
+        paths, _ = QFileDialog.getOpenFileNames(self, "Open images", "", f"Images ({endings})")
+        self._controller.open_images([Path(path) for path in paths])
 
     def _picked(self, index: int) -> None:
         images = self._masks.images()

@@ -117,4 +117,4 @@ class LedgerStates(RuleBasedStateMachine):
 
 
 TestLedgerStates = LedgerStates.TestCase
-TestLedgerStates.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
+TestLedgerStates.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)

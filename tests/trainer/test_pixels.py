@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -104,6 +105,15 @@ def test_a_flipped_bit_never_comes_back_as_other_pixels(
         path.write_bytes(sound)
 
 
+@pytest.mark.timeout(20)
+def test_a_header_that_speaks_of_a_huge_image_is_refused_before_it_is_read(store: PixelStore, tmp_path: Path) -> None:
+    key = store.put(np.zeros((30, 40), np.uint8))
+    with tifffile.TiffFile(file_of(tmp_path, key), mode="r+b") as file:
+        file.pages[0].tags["ImageLength"].overwrite(2**31)
+    with pytest.raises(LedgerError, match="damaged"):
+        store.get(key)
+
+
 def test_a_missing_file_is_an_error_that_says_what_to_do(store: PixelStore) -> None:
     with pytest.raises(LedgerError, match=r"missing.*copy of the project"):
         store.get("0" * 64)
@@ -130,7 +140,6 @@ def test_what_a_tiff_cannot_hold_is_refused_before_anything_is_written(
 
 
 def test_any_tiff_reader_sees_a_colour_image_as_one_page(store: PixelStore, tmp_path: Path) -> None:
-    tifffile = pytest.importorskip("tifffile")
     key = store.put(np.zeros((64, 48, 3), np.float32))
     with tifffile.TiffFile(file_of(tmp_path, key)) as file:
         assert len(file.pages) == 1

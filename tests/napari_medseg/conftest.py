@@ -1,0 +1,86 @@
+"""The real panel in a real napari window, with the real engine, on a project of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+NEVER_IN_THE_WINDOW = {"torch", "triton", "torchvision", "timm", "monai", "lightning"}
+WAIT = 180_000
+"""Milliseconds; generous, since a loaded machine is no failure."""
+
+
+@pytest.fixture
+def open_panel(make_napari_viewer: Callable[..., Any], tmp_path: Path, engine_environment: Any) -> Iterator[Any]:
+    """Opens a window with the panel; keyword arguments are those of `MedSegPanel`."""
+    from napari_medseg.panel import MedSegPanel
+
+    panels = []
+
+    def make(project: Path = tmp_path / "project", **options: Any) -> Any:
+        viewer = make_napari_viewer(show=True)
+        panel = MedSegPanel(viewer, project, **options)
+        viewer.window.add_dock_widget(panel, name="MedSeg", area="right")
+        panels.append(panel)
+        return panel
+
+    yield make
+    for panel in panels:
+        panel.let_go()
+
+
+@pytest.fixture
+def panel(open_panel: Any, until: Any) -> Any:
+    """A panel whose engine answers."""
+    made = open_panel()
+    until(lambda: made.state.engine_ready and made.state.models)
+    return made
+
+
+@pytest.fixture
+def discs() -> np.ndarray:
+    """Bright discs on a dark, noisy ground, (96, 128) uint8: what the nuclei model knows."""
+    rows, columns = np.mgrid[:96, :128]
+    image = np.random.default_rng(0).normal(12, 3, rows.shape)
+    for row, column in ((24, 30), (60, 90), (70, 30)):
+        image += 120 * ((rows - row) ** 2 + (columns - column) ** 2 < 11**2)
+    return image.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _the_window_never_imports_torch() -> Iterator[None]:
+    yield
+    assert not _forbidden_imports()
+
+
+@pytest.fixture
+def forbidden_imports() -> Callable[[], set[str]]:
+    """Libraries that this process has imported and no window may."""
+    return _forbidden_imports
+
+
+def _forbidden_imports() -> set[str]:
+    return {name.partition(".")[0] for name in sys.modules} & NEVER_IN_THE_WINDOW
+
+
+@pytest.fixture
+def press(qtbot: Any) -> Callable[[Any], None]:
+    """A click of the mouse on a button."""
+    from qtpy.QtCore import Qt
+
+    def click(button: Any) -> None:
+        assert button.isEnabled(), f"'{button.text()}' cannot be pressed"
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    return click
+
+
+@pytest.fixture
+def until(qtbot: Any) -> Callable[[Callable[[], object]], None]:
+    """Wait for something to become true, while the window lives on."""
+    return lambda true: qtbot.waitUntil(lambda: bool(true()), timeout=WAIT)
