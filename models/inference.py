@@ -57,13 +57,15 @@ def predict(
 
     Raises:
         ImageError: the image has a number of channels that the model does not read.
-        ModelError: a device, a tile or an overlap that is not possible.
+        ModelError: a device, a tile, an overlap or a batch that is not possible.
         CancelledError: `cancel` answered True.
     """
     if tile < SMALLEST or not 0 <= overlap < 1:
         raise ModelError(
             f"Tiles of {tile} px with overlap {overlap} are not possible; use {SMALLEST} or more and 0 to 0.9."
         )
+    if batch is not None and batch < 1:
+        raise ModelError(f"{batch} tiles at once are not possible; use 1 or more.")
     image = as_image(image)
     place = choose_device(device)
     batch = batch or (1 if place.type == "cpu" else 8)

@@ -47,4 +47,5 @@ def create_model(
     try:
         return network(in_channels=in_channels, classes=classes, **config)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # torch's word for too little memory, too
-        raise ModelError(f"'{name}' cannot be created with {config}: {error}.") from error
+        reason = str(error).partition("\n")[0]  # torch adds its own stack
+        raise ModelError(f"'{name}' cannot be created with {config}: {reason}.") from error

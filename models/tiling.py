@@ -27,5 +27,5 @@ def blend_window(height: int, width: int) -> npt.NDArray[np.float32]:
 
     Tiles' answers are averaged with these weights, so a seam never shows: a tile counts least where it knows least.
     """
-    rows, columns = (np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2 for side in (height, width))
-    return np.outer(rows, columns).astype(np.float32) + np.float32(1e-4)
+    rows, columns = (np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2 + 1e-4 for side in (height, width))
+    return np.outer(rows, columns).astype(np.float32)

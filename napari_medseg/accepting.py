@@ -35,7 +35,7 @@ class Accepting:
         ledger: Ledger,
         accepted: Callable[[CorrectionRecord], None],
     ) -> None:
-        self._viewer, self._state, self._masks = viewer, state, masks
+        self.viewer, self._state, self._masks = viewer, state, masks
         self._background, self.ledger, self._accepted = background, ledger, accepted
 
     def start(self) -> None:
@@ -52,7 +52,7 @@ class Accepting:
         self._state.accepting = True
         pixels = mask.layer.data.copy()
         edits, seconds = mask.clock.edits, mask.clock.seconds
-        siblings = channel_siblings(layer, self._viewer.layers)
+        siblings = channel_siblings(layer, self.viewer.layers)
         group = self._state.group.strip() or file_of(layer)
 
         def write() -> CorrectionRecord:

@@ -25,9 +25,15 @@ class ClosingGuard(QObject):
             self._window = window
             window.installEventFilter(self)
 
+    def let_go(self) -> None:
+        """Watch no more."""
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+            self._window = None
+
     def eventFilter(self, watched: Any, event: Any) -> bool:
         """Qt's hook: True keeps the window open."""
-        if watched is self._window and event.type() == QEvent.Type.Close and self._panel.working:
+        if watched is self._window and event.type() == QEvent.Type.Close:
             if not self._may_close():
                 event.ignore()
                 return True

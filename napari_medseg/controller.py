@@ -105,6 +105,8 @@ class PanelController:
         self.background.close()
         self.link.close()
         self.ledger.close()
+        self.masks.let_go()
+        self.viewer = self.segmenting.viewer = self.accepting.viewer = None
 
     def _describe_image(self) -> None:
         layer = self.state.image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,17 +53,21 @@ class Masks:
     def __init__(self, viewer: Any, state: PanelState) -> None:
         self._viewer, self._state = viewer, state
         self._of: dict[Image, Mask] = {}
-        viewer.layers.events.inserted.connect(self._inserted)
-        viewer.layers.events.removed.connect(self._removed)
-        viewer.layers.events.reordered.connect(lambda event: self.layers_changed.emit())
-        viewer.dims.events.current_step.connect(self._looked)
-        viewer.camera.events.connect(self._looked)
+        for event, call in self._followed_events():
+            event.connect(call)
         state.events.image.connect(self._show)
         for layer in viewer.layers:
-            layer.events.name.connect(lambda event: self.layers_changed.emit())
+            layer.events.name.connect(self._renamed)
             self._adopt(layer)
         if state.image is None:
             state.image = next((layer for layer in reversed(viewer.layers) if is_image(layer)), None)
+
+    def let_go(self) -> None:
+        """Follow the viewer no more."""
+        for event, call in self._followed_events():
+            event.disconnect(call)
+        self._of.clear()
+        self._viewer = None
 
     def images(self) -> list[Image]:
         """The layers that can be segmented, as the layer list has them, the top one first."""
@@ -120,9 +125,22 @@ class Masks:
             self._viewer.add_layer(layer)
             self._show()
 
+    def _followed_events(self) -> list[tuple[Any, Callable[..., None]]]:
+        viewer = self._viewer
+        return [
+            (viewer.layers.events.inserted, self._inserted),
+            (viewer.layers.events.removed, self._removed),
+            (viewer.layers.events.reordered, self._renamed),
+            (viewer.dims.events.current_step, self._looked),
+            (viewer.cursor.events.position, self._looked),
+        ]
+
+    def _renamed(self) -> None:
+        self.layers_changed.emit()
+
     def _inserted(self, event: Any) -> None:
         layer = event.value
-        layer.events.name.connect(lambda event: self.layers_changed.emit())
+        layer.events.name.connect(self._renamed)
         self.layers_changed.emit()
         if is_image(layer) and layer is first_channel(layer, self._viewer.layers):
             self._state.image = layer

@@ -110,6 +110,7 @@ class MedSegPanel(QWidget):
         """Close the project and the line to the engine; what is being written is written to the end."""
         if self.working:
             self._poll.stop()
+            self._closing.let_go()
             self._activity.close()
             self.controller.close()
 

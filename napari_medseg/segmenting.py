@@ -34,7 +34,7 @@ class Segmenting:
     def __init__(
         self, viewer: Any, state: PanelState, masks: Masks, link: EngineLink, background: Background, ledger: Ledger
     ) -> None:
-        self._viewer, self._state, self._masks = viewer, state, masks
+        self.viewer, self._state, self._masks = viewer, state, masks
         self._link, self._background, self.ledger = link, background, ledger
         self._job: Job | None = None
         self._cancelled = False
@@ -51,11 +51,12 @@ class Segmenting:
         self._state.segmenting = 0.0
         self._cancelled = False
         instances = self._state.answer == "instances"
-        siblings = channel_siblings(layer, self._viewer.layers)
+        pixels = _pixels(layer)
+        siblings = channel_siblings(layer, self.viewer.layers)
 
         def ask(engine: Engine) -> None:
             image = medical_image(layer, siblings)
-            self._background.post(lambda: self._submit(engine, layer, image, choice.name, instances))
+            self._background.post(lambda: self._submit(engine, layer, pixels, image, choice.name, instances))
 
         self._link.use(ask, self._failed)
 
@@ -66,7 +67,9 @@ class Segmenting:
             job = self._job
             self._background.run(job.cancel)
 
-    def _submit(self, engine: Engine, layer: Image, image: MedicalImage, model: str, instances: bool) -> None:
+    def _submit(
+        self, engine: Engine, layer: Image, pixels: Any, image: MedicalImage, model: str, instances: bool
+    ) -> None:
         if self._cancelled:
             self._failed("The segmentation was cancelled; the image and its mask are as they were.")
             return
@@ -77,7 +80,9 @@ class Segmenting:
         def follow(job: Job) -> None:
             self._job = job
             job.when_done(
-                lambda done: self._background.run(done.result, lambda p: self._show(layer, p, model), self._failed)
+                lambda done: self._background.run(
+                    done.result, lambda answer: self._show(layer, pixels, answer, model), self._failed
+                )
             )
             if self._cancelled:
                 self.cancel()
@@ -91,10 +96,11 @@ class Segmenting:
 
         self._background.post(show)
 
-    def _show(self, layer: Image, prediction: Prediction, model: str) -> None:
+    def _show(self, layer: Image, pixels: Any, prediction: Prediction, model: str) -> None:
         self._job = None
         self._state.segmenting = None
-        if not self._masks.propose(layer, prediction.labels, model):
+        same = layer in self.viewer.layers and _pixels(layer) is pixels
+        if not same or not self._masks.propose(layer, prediction.labels, model):
             self._state.notice = "The image was closed or changed while it was segmented, so the answer was dropped."
             return
         found = int(prediction.labels.max())
@@ -116,14 +122,14 @@ class Segmenting:
         """The overlay of the chosen image is in the layer list only while it is wanted."""
         for layer, overlay in list(self._confidence.items()):
             wanted = self._state.show_confidence and layer is self._state.image
-            there = overlay in self._viewer.layers
-            if wanted and not there and layer in self._viewer.layers:
+            there = overlay in self.viewer.layers
+            if wanted and not there and layer in self.viewer.layers:
                 overlay.visible = True
-                self._viewer.layers.insert(self._viewer.layers.index(layer) + 1, overlay)
-                self._viewer.layers.selection.active = self._state.mask or layer
+                self.viewer.layers.insert(self.viewer.layers.index(layer) + 1, overlay)
+                self.viewer.layers.selection.active = self._state.mask or layer
             elif there and not wanted:
-                self._viewer.layers.remove(overlay)
-            if layer not in self._viewer.layers:
+                self.viewer.layers.remove(overlay)
+            if layer not in self.viewer.layers:
                 del self._confidence[layer]
 
     def _failed(self, reason: str) -> None:
@@ -133,3 +139,8 @@ class Segmenting:
             self._state.notice = reason
         else:
             self._state.problem = reason
+
+
+def _pixels(layer: Image) -> Any:
+    """The array that a layer shows at full size."""
+    return layer.data[0] if layer.multiscale else layer.data

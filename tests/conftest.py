@@ -56,6 +56,12 @@ def processes_of(runtime: Path) -> list[psutil.Process]:
     return found
 
 
+@pytest.fixture
+def engine_processes() -> Callable[[Path], list[psutil.Process]]:
+    """Tells which processes belong to the engine of a runtime folder."""
+    return processes_of
+
+
 @dataclass(frozen=True)
 class Ran:
     """What a command did: exit code, standard output and standard error."""

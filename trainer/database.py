@@ -130,7 +130,7 @@ class Database:
         if Setting.__tablename__ not in tables:
             raise LedgerError(f"{self._called} cannot be opened. {_FOREIGN}")
         try:
-            facts = dict(session.execute(sa.select(Setting.key, Setting.value)).tuples().all())
+            facts = dict(session.execute(sa.select(Setting.key, Setting.value)).all())
         except sa.exc.DBAPIError as error:
             if _code(error) not in (sqlite3.SQLITE_ERROR, None):
                 raise

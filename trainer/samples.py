@@ -95,7 +95,8 @@ class Batches:
         draw = np.random.default_rng((self.seed, step))
         self.augment.set_random_state(seed=int(draw.integers(2**31)))
         crops = [self._crop(draw) for _ in range(self.batch)]
-        return torch.stack([c["image"] for c in crops]), torch.stack([c["target"] for c in crops])
+        images, labels = (torch.stack([crop[part] for crop in crops]) for part in ("image", "target"))
+        return images, labels.to(torch.uint8)  # turned by MONAI, labels are real numbers, though whole ones
 
     def _crop(self, draw: np.random.Generator) -> dict[str, torch.Tensor]:
         planes = self.planes(int(draw.integers(self.cases)))

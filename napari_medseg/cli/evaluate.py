@@ -55,11 +55,10 @@ def evaluate(
             chosen = model if model in versions else chosen_model(model).reference
     with engine() as connection, bars() as progress:
         show = show_share(progress, "Evaluating")
-        found = wait_for(
-            connection.submit(
-                "trainer", "napari_medseg.trainer.jobs:run_evaluation", str(folder), chosen, progress=show
-            )
+        job = connection.submit(
+            "trainer", "napari_medseg.trainer.jobs:run_evaluation", str(folder), chosen, progress=show
         )
+        found = wait_for(job, "The evaluation was cancelled; nothing was changed.")
     if model is not None:
         found["model"] = model
     lines = [f"{score['case']}: Dice {score['dice']:.3f}, IoU {score['iou']:.3f}" for score in found["images"]]

@@ -43,7 +43,7 @@ def finetune(
         show = show_training(progress, "Learning")
         job = start_finetuning(connection, folder, base, config_for(budget, steps), show)
         try:
-            result: dict[str, Any] = wait_for(job)
+            result: dict[str, Any] = wait_for(job, "The fine-tuning was cancelled; the active model is as it was.")
         except EngineError as error:
             _settle(folder, error)
             raise

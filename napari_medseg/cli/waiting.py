@@ -32,11 +32,15 @@ def engine() -> Iterator[Engine]:
         connection.close()
 
 
-def wait_for(job: Job) -> Any:
+def wait_for(job: Job, stopped: str = "Stopped. What was written before is kept.") -> Any:
     """The job's result. Ctrl-C asks it to stop, and waits until it has.
 
+    Args:
+        job: what runs in the engine.
+        stopped: what to say when Ctrl-C has stopped it.
+
     Raises:
-        CancelledError: it stopped.
+        CancelledError: it stopped, or the engine ended.
         MedSegError: it failed.
     """
     try:
@@ -46,8 +50,8 @@ def wait_for(job: Job) -> Any:
         job.cancel()
     try:
         return job.result(STOPPING)
-    except TimeoutError:
-        raise CancelledError("Asked to stop; it does so at its next step. Nothing of yours was changed.") from None
+    except (CancelledError, TimeoutError) as error:  # without an answer in time it stops at its next step
+        raise CancelledError(stopped) from error
 
 
 class TrainerTimeLeft(ProgressColumn):

@@ -40,3 +40,9 @@ def test_weights_are_positive_symmetric_and_highest_in_the_middle(height: int, w
     assert window.min() > 0
     assert np.allclose(window, window[::-1, ::-1])
     assert window[height // 2, width // 2] == window.max()
+
+
+@given(st.integers(8, 600), st.integers(8, 600))
+def test_how_little_a_tiles_edge_counts_is_the_same_along_the_border_of_the_image(height: int, width: int) -> None:
+    window = blend_window(height, width)
+    assert np.allclose(window[0] / window[height // 2], window[0, 0] / window[height // 2, 0])

@@ -1,12 +1,14 @@
+import importlib
 import shutil
 import signal
 
 import pytest
 import typer
 
-from napari_medseg.cli import finetune as command
 from napari_medseg.models.errors import EngineError
 from napari_medseg.trainer.ledger import Ledger
+
+command = importlib.import_module("napari_medseg.cli.finetune")
 
 
 @pytest.fixture

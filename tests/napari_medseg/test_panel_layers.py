@@ -135,7 +135,7 @@ def test_an_answer_for_an_image_whose_pixels_were_replaced_by_others_is_dropped(
 ) -> None:
     layer = panel.controller.viewer.add_image(discs, name="discs")
     press(panel.sections["Segment"].start)
-    layer.data = discs[:50]
+    layer.data = discs[::-1]
 
     until(lambda: panel.state.segmenting is None)
 
@@ -176,10 +176,11 @@ def test_the_confidence_overlay_comes_and_goes(segmented: Any) -> None:
 
 def test_keys_segment_and_accept(panel: Any, discs: np.ndarray, until: Any, qtbot: Any) -> None:
     from qtpy.QtCore import Qt
+    from qtpy.QtWidgets import QApplication
 
     panel.controller.viewer.add_image(discs, name="discs")
     window = panel.window()
-    window.activateWindow()
+    QApplication.setActiveWindow(window)  # which a window manager would do
     qtbot.keyClick(window, Qt.Key.Key_S)
     until(lambda: panel.state.mask is not None)
 

@@ -27,9 +27,9 @@ class LedgerStates(RuleBasedStateMachine):
         self.patient: dict[int, str] = {}  # of an image, as first given
         self.side: dict[str, bool] = {}  # of a group: held out?
         self.versions: list[str] = []
-        self.bases = ["nuclei"]
-        self.active = "nuclei"
-        self.activated = False
+        self.base = "nuclei"
+        self.used: set[str] = set()  # names that versions were made from, or that were ever active
+        self.chosen: str | None = None
 
     @rule(image=st.integers(0, 5), mask=st.integers(0, 2), patient=st.sampled_from(["", "a", "b", "c", "d"]))
     def accept(self, image: int, mask: int, patient: str) -> None:
@@ -47,39 +47,35 @@ class LedgerStates(RuleBasedStateMachine):
     @rule(activate=st.booleans())
     def learn(self, activate: bool) -> None:
         name = f"v{len(self.versions) + 1}"
-        base = self.ledger.active()
-        assert self.ledger.add_version(name.encode(), {}, base, {}, "", activate=activate).name == name
+        assert self.ledger.add_version(name.encode(), {}, self.active, {}, "", activate=activate).name == name
+        self.used.add(self.active)
         self.versions.append(name)
         if activate:
-            self.active, self.activated = name, True
+            self.chosen = name
 
     @rule(choice=st.sampled_from(["v1", "v2", "v3", "nuclei", "polyps", "unheard of"]))
     def choose(self, choice: str) -> None:
-        if choice in self.versions or choice in self.bases:
+        if choice in {*self.versions, self.base, *self.used}:
             self.ledger.activate(choice)
-            self.active, self.activated = choice, True
+            self.chosen = choice
+            self.used.add(choice)
         else:
             with pytest.raises(LedgerError, match="no model"):
                 self.ledger.activate(choice)
 
-    @rule()
-    def name_another_base(self) -> None:
-        if not self.activated:
-            self.active = "polyps"
-            self.bases = ["polyps", *self.ledger_bases()]
-        else:
-            self.bases = ["polyps", *self.ledger_bases()]
-        self.ledger.set_base("polyps")
+    @rule(base=st.sampled_from(["nuclei", "polyps"]))
+    def name_the_base(self, base: str) -> None:
+        self.ledger.set_base(base)
+        self.base = base
 
     @rule()
     def reopen(self) -> None:
         self.ledger.close()
         self.ledger = Ledger.open(self.folder)
 
-    def ledger_bases(self) -> list[str]:
-        """Those that stay known when another is named: versions were made from them, or they were active."""
-        used = {m.base for m in self.ledger.models()} | ({self.active} if self.activated else set())
-        return [b for b in self.bases if b in used]
+    @property
+    def active(self) -> str:
+        return self.chosen or self.base
 
     def _newest_first(self) -> list[int]:
         return [i for i, _ in reversed(self.accepted)]
