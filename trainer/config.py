@@ -29,7 +29,9 @@ class TrainingConfig:
 class FineTuneConfig:
     """How to learn from corrections; saved with the job and with the version that it made."""
 
-    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=400, seconds=120, batch=2, lr=1e-3))
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(steps=400, seconds=100, batch=4, crop=160, lr=2e-3)
+    )
     evaluations: int = 8  # looks at the held-out corrections while training, for the curve
     watched: int = 4  # held-out cases that the curve is drawn from; the verdict uses all
     checkpoint: float = 10.0  # s between checkpoints

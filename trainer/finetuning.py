@@ -5,6 +5,7 @@ It runs in the trainer process. Whatever kills that process, the next one goes o
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import datetime
 import io
@@ -74,22 +75,29 @@ def finetune(
     try:
         run = _FineTuning(ledger, job, config, training, held_out, progress, cancel)
         result = run.result(started)
-    except CancelledError:
+    except CancelledError as error:  # in training, or in the predictions before and after it
         ledger.update_job(job.id, state="cancelled", message="Cancelled; the active model is as it was.")
-        run_folder(ledger, job).unlink(missing_ok=True)
-        raise
+        _forget_checkpoint(ledger, job)
+        raise CancelledError("The fine-tuning was cancelled; the active model is as it was.") from error
     except Exception as error:
         reason = str(error) if isinstance(error, MedSegError) else f"{type(error).__name__}: {error}"
         ledger.update_job(job.id, state="failed", message=reason)
+        _forget_checkpoint(ledger, job)
         raise
     ledger.update_job(job.id, state="done", progress=1.0, message=result.reason, result=asdict(result))
-    run_folder(ledger, job).unlink(missing_ok=True)
+    _forget_checkpoint(ledger, job)
     return result
 
 
 def run_folder(ledger: Ledger, job: JobRecord) -> Path:
     """The checkpoint of a job."""
     return ledger.job_folder(job.id) / "checkpoint.pt"
+
+
+def _forget_checkpoint(ledger: Ledger, job: JobRecord) -> None:
+    """A job that ended is never taken up again."""
+    with contextlib.suppress(MedSegError, OSError):
+        run_folder(ledger, job).unlink(missing_ok=True)
 
 
 class _FineTuning:
@@ -194,7 +202,7 @@ class _FineTuning:
         curve = _mean(before[: self.config.watched]) if state.step == 0 else None
         for step in train(fabric, state, batches, config, classes_of(averaged)):
             if self.cancel and self.cancel():
-                raise CancelledError("The fine-tuning was cancelled; the active model is as it was.")
+                raise CancelledError("Cancelled between two steps.")
             if watched and int(step.share * self.config.evaluations) > looked and step.share < 1:
                 looked = int(step.share * self.config.evaluations)
                 curve = _mean(self._dice(averaged, watched))

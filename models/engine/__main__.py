@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -18,7 +19,9 @@ from typing import Any
 import dask
 from distributed import Nanny, Scheduler
 from distributed.deploy.spec import SpecCluster
+from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.security import Security
+from filelock import FileLock, Timeout
 
 from .address import EngineAddress, forget_address, runtime_folder, write_address
 
@@ -50,8 +53,7 @@ async def serve(folder: Path, idle: float) -> None:
             address = cluster.scheduler_address
             write_address(EngineAddress(address, os.getpid(), security.tls_ca_file, security.tls_client_key), folder)
             log.info("ready at %s", address)
-            await _until_idle(cluster.scheduler, idle)
-            forget_address(folder)
+            await _until_idle(cluster.scheduler, idle, folder)
     log.info("ended")
 
 
@@ -71,18 +73,37 @@ def _worker(name: str, folder: Path, security: Security) -> dict[str, Any]:
     return {"cls": Nanny, "options": options}
 
 
-async def _until_idle(scheduler: Scheduler, idle: float) -> None:
+class _Visits(SchedulerPlugin):
+    """When the last window or command came or went; many stay for less than the time between two looks."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+
+    def add_client(self, scheduler: Scheduler, client: str) -> None:
+        self.last = time.monotonic()
+
+    def remove_client(self, scheduler: Scheduler, client: str) -> None:
+        self.last = time.monotonic()
+
+
+async def _until_idle(scheduler: Scheduler, idle: float, folder: Path) -> None:
+    """Return when nobody has needed the engine for `idle` seconds, or was told to end; nobody can find it then."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    needed = time.monotonic()
-    while not stop.is_set() and time.monotonic() - needed < idle:
+    visits = _Visits()
+    scheduler.add_plugin(visits)
+    while not stop.is_set():
         if _connected(scheduler) or _busy(scheduler):
-            needed = time.monotonic()
-        try:
+            visits.last = time.monotonic()
+        if time.monotonic() - visits.last >= idle:
+            # Clients connect under this lock: one that has it is seen, one that waits for it finds no address.
+            with contextlib.suppress(Timeout), FileLock(folder / "engine.lock", timeout=0):
+                forget_address(folder)
+                return
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), min(1.0, idle / 4))
-        except TimeoutError:
-            continue
+    forget_address(folder)
 
 
 def _connected(scheduler: Scheduler) -> bool:

@@ -36,6 +36,6 @@ def show_window(paths: list[Path], *, sample: str | None = None, project: Path |
             "There is no display to open a window on. `medseg demo --headless` shows the same loop without one; "
             "over ssh, connect with `ssh -X`."
         )
-    from napari_medseg.panel import open_window
+    from napari_medseg.window import open_window
 
     open_window(paths, sample=sample, project=project)

@@ -64,10 +64,11 @@ def segment(
     value = {"model": model, "written": work.written, "failed": work.failed}
     done = f"{len(work.written)} {_masks(len(work.written))} written to {out}."
     if not work.failed:
-        return answer(value, as_json=as_json, text=done)
+        answer(value, as_json=as_json, text=done)
+        return
     reasons = "\n".join(f"  {entry['image']}: {entry['reason']}" for entry in work.failed)
     of = len(work.failed) + len(work.written)
-    return fail(f"{done} {len(work.failed)} of {of} failed:\n{reasons}", as_json=as_json, value=value)
+    fail(f"{done} {len(work.failed)} of {of} failed:\n{reasons}", as_json=as_json, value=value)
 
 
 @dataclass
