@@ -12,7 +12,6 @@ from skimage.segmentation import watershed
 
 from .image import as_mask
 
-
 STANDS_OUT = 0.25
 """Pixels by which a maximum of the distance must rise above the saddle to a higher one, to be an object of its own."""
 

@@ -55,9 +55,9 @@ class Accepting:
         siblings = channel_siblings(layer, self.viewer.layers)
         group = self._state.group.strip() or file_of(layer)
 
-        def write() -> CorrectionRecord:
+        def write() -> tuple[CorrectionRecord, str]:
             try:
-                return self.ledger.add(
+                record = self.ledger.add(
                     medical_image(layer, siblings),
                     pixels,
                     predicted=mask.predicted,
@@ -66,12 +66,14 @@ class Accepting:
                     effort=Effort(seconds, edits),
                 )
             except AlreadyAccepted as known:
-                return known.record
+                return known.record, str(known)
+            return record, f"Accepted as case {record.id}: it is on the disk."
 
-        def written(record: CorrectionRecord) -> None:
+        def written(answer: tuple[CorrectionRecord, str]) -> None:
+            record, said = answer
             self._state.accepting = False
             self._masks.saved(mask, edits)
-            self._state.notice = f"Accepted as case {record.id}: it is on the disk."
+            self._state.notice = said
             self._accepted(record)
 
         def failed(reason: str) -> None:

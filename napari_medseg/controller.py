@@ -18,7 +18,7 @@ from .accepting import Accepting, file_of
 from .background import Background, in_words
 from .choices import choice_of_file
 from .engine_link import EngineLink
-from .image_layers import channel_siblings, medical_image
+from .image_layers import channel_siblings, describe
 from .learning import Learning
 from .masks import Masks
 from .reader import PLUGIN
@@ -49,7 +49,7 @@ class PanelController:
         self.viewer = viewer
         self.ledger = Ledger.open(project)
         self.state = PanelState(project=project)
-        self.state.events.image.connect(self._describe_image)
+        self.state.events.image.connect(self._image_picked)
         self.state.events.model.connect(self._model_picked)
         self.background = Background(post)
         self.link = EngineLink(self.state, self.background)
@@ -58,7 +58,8 @@ class PanelController:
         self.learning = Learning(self.state, self.link, self.background, self.ledger, config or FineTuneConfig())
         self.accepting = Accepting(viewer, self.state, self.masks, self.background, self.ledger, self.learning.accepted)
         self._answers: tuple[str, ...] = ()
-        self._describe_image()
+        self.masks.layers_changed.connect(self._describe_image)
+        self._image_picked()
         self.learning.refresh(self.link.start)
 
     def open_images(self, paths: Sequence[Path]) -> None:
@@ -108,23 +109,22 @@ class PanelController:
         self.masks.let_go()
         self.viewer = self.segmenting.viewer = self.accepting.viewer = None
 
+    def _image_picked(self) -> None:
+        self.state.group = "" if self.state.image is None else file_of(self.state.image)
+        self._describe_image()
+
     def _describe_image(self) -> None:
         layer = self.state.image
-        self.state.group = "" if layer is None else file_of(layer)
         if layer is None:
             self.state.image_about, self.state.image_usable = "", False
             return
         try:
-            image = medical_image(layer, channel_siblings(layer, self.viewer.layers))
+            about = describe(layer, channel_siblings(layer, self.viewer.layers))
         except MedSegError as error:
             self.state.image_about, self.state.image_usable = str(error), False
             return
-        sides = " x ".join(str(side) for side in image.mask_shape)
-        steps = " x ".join(f"{step:.4g}" for step in image.spacing)
-        channels = "1 channel" if image.channels == 1 else f"{image.channels} channels"
-        spacing = "" if image.unit == "pixel" else f", spacing {steps} {image.unit}"
         lost = " Opened by napari's own reader, which drops a TIFF's spacing: Open ... keeps it."
-        self.state.image_about = f"{sides} px, {channels}{spacing}.{lost if _lost_spacing(layer) else ''}"
+        self.state.image_about = f"{about}.{lost if _lost_spacing(layer) else ''}"
         self.state.image_usable = True
 
     def _model_picked(self) -> None:

@@ -94,6 +94,21 @@ def medical_image(layer: Image, siblings: Sequence[Image] = ()) -> MedicalImage:
     return MedicalImage(data, axes, spacing, unit, name=layer.name)
 
 
+def describe(layer: Image, siblings: Sequence[Image] = ()) -> str:
+    """Size, channels and spacing of the image that a layer shows, in words; no pixel is read.
+
+    Raises:
+        ImageError: as `medical_image`, as far as can be told without the pixels.
+    """
+    axes = _axes(layer)
+    spacing, unit = _spacing(layer, axes)
+    shape = layer.data[0].shape if layer.multiscale else layer.data.shape
+    sides = " x ".join(str(side) for side in shape[: len(axes)])
+    channels = len(siblings) + 1 if siblings else min(3, shape[-1]) if layer.rgb else 1
+    steps = "" if unit == "pixel" else f", spacing {' x '.join(f'{step:.4g}' for step in spacing)} {unit}"
+    return f"{sides} px, {channels} channel{'s' * (channels > 1)}{steps}"
+
+
 def _noted(layer: Layer) -> dict[str, Any]:
     noted = layer.metadata.get(METADATA_KEY)
     return noted if isinstance(noted, dict) else {}

@@ -72,6 +72,7 @@ class MedSegPanel(QWidget):
         self._courier = Courier()
         self.controller = PanelController(viewer, project or default_project(), self._courier.post, config)
         self.state = self.controller.state
+        self.working = True  # False once it has let go of the project and the engine
         self.hint, self.problem, self.notice = text(self, "hint"), text(self, "problem"), text(self, "notice")
         self.status = text(self, "status")
         self.sections: dict[str, QWidget] = {
@@ -101,14 +102,10 @@ class MedSegPanel(QWidget):
             "learning_about",
         )
 
-    @property
-    def working(self) -> bool:
-        """Whether the panel still holds its project and its line to the engine."""
-        return bool(self._poll.isActive())
-
     def let_go(self) -> None:
         """Close the project and the line to the engine; what is being written is written to the end."""
         if self.working:
+            self.working = False
             self._poll.stop()
             self._closing.let_go()
             self._activity.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,10 @@ class EngineAddress:
 
 def runtime_folder() -> Path:
     """This user's folder for things that live as long as a process; `MEDSEG_RUNTIME` overrides it."""
-    folder = Path(os.environ.get("MEDSEG_RUNTIME") or platformdirs.user_runtime_path("napari-medseg"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a folder under /tmp, where the session has none of its own, is closed below
+        default = platformdirs.user_runtime_path("napari-medseg")
+    folder = Path(os.environ.get("MEDSEG_RUNTIME") or default)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)

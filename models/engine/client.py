@@ -171,8 +171,11 @@ class Engine:
         """The job of that key, if the engine knows one."""
         from distributed import Future
 
-        known = self._client.run_on_scheduler(_knows, key)
-        return Job(self._client, Future(key, client=self._client)) if known else None
+        future = Future(key, client=self._client)  # first, or else what the scheduler says of it gets lost
+        state = self._client.run_on_scheduler(_want, key, self._client.id)
+        if state in ("memory", "erred"):
+            future.exception(START)  # waits for the news, which is on its way
+        return Job(self._client, future) if state else None
 
     def close(self) -> None:
         """Let go; jobs that may outlive the connection go on, others are dropped."""
@@ -180,8 +183,12 @@ class Engine:
             self._client.close(timeout=2)
 
 
-def _knows(key: str, dask_scheduler: Any = None) -> bool:
-    return key in dask_scheduler.tasks
+def _want(key: str, client: str, dask_scheduler: Any = None) -> str | None:
+    """In the scheduler: have it tell a client of a task, which it does for whoever submitted it only; its state."""
+    if key not in dask_scheduler.tasks:
+        return None
+    dask_scheduler.client_desires_keys([key], client)
+    return str(dask_scheduler.tasks[key].state)
 
 
 def _client(address: str, security: Any, timeout: float) -> Any:

@@ -25,7 +25,7 @@ WAIT = 120
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="uses signals")
 
-TASKS = '''
+TASKS = """
 import os, time
 def twice(number, *, progress, cancel): return 2 * number
 def fail(*, progress, cancel): raise KeyError("surprise")
@@ -39,7 +39,7 @@ def count(*, progress, cancel):
             raise CancelledError(f"Stopped at {step}.")
         progress(step)
         time.sleep(0.01)
-'''
+"""
 """Written where the engine's processes import from: things that a network would do at inconvenient moments only."""
 
 
@@ -89,7 +89,9 @@ def address_of(engine: Engine) -> str:
     return str(engine._client.scheduler.address)
 
 
-def started(engine: Engine, function: str = "tasks:count", *args: Any, **options: Any) -> tuple[Job, "queue.Queue[Any]"]:
+def started(
+    engine: Engine, function: str = "tasks:count", *args: Any, **options: Any
+) -> tuple[Job, "queue.Queue[Any]"]:
     """A job that has reported something, and what it reports from then on."""
     reports: queue.Queue[Any] = queue.Queue()
     job = engine.submit("predictor", function, *args, progress=reports.put, **options)
@@ -224,8 +226,22 @@ class TestSegmenting:
             assert other.past(job.key)[0] == 0
             assert other.job("nonsense") is None
             same.cancel()
-            with pytest.raises(CancelledError):
-                job.result(WAIT)
+            for follower in (same, job):
+                with pytest.raises(CancelledError):
+                    follower.result(WAIT)
+            assert other.job(job.key).done
+        finally:
+            other.close()
+
+    def test_another_connection_gets_the_answer_of_a_job_too(self, engine: Engine) -> None:
+        blocking, _ = started(engine)
+        job, other = engine.submit("predictor", "tasks:twice", 21), Engine.connect()
+        try:
+            waiting = other.job(job.key)
+            assert not waiting.done
+            blocking.cancel()
+            assert waiting.result(WAIT) == job.result(WAIT) == 42
+            assert other.job(job.key).result(WAIT) == 42
         finally:
             other.close()
 

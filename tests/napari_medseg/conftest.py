@@ -17,21 +17,32 @@ WAIT = 180_000
 
 @pytest.fixture
 def open_panel(make_napari_viewer: Callable[..., Any], tmp_path: Path, engine_environment: Any) -> Iterator[Any]:
-    """Opens a window with the panel; keyword arguments are those of `MedSegPanel`."""
+    """Opens a window with the panel; keyword arguments are those of `MedSegPanel`.
+
+    `closable` for tests that close the window themselves: napari's fixture wants to close its own.
+    """
+    import napari
+    from napari._qt.qt_viewer import QtViewer
+
     from napari_medseg.panel import MedSegPanel
 
-    panels = []
+    panels: list[tuple[Any, Any]] = []
 
-    def make(project: Path = tmp_path / "project", **options: Any) -> Any:
-        viewer = make_napari_viewer(show=True)
+    def make(project: Path = tmp_path / "project", *, closable: bool = False, **options: Any) -> Any:
+        viewer = napari.Viewer() if closable else make_napari_viewer(show=True)
         panel = MedSegPanel(viewer, project, **options)
         viewer.window.add_dock_widget(panel, name="MedSeg", area="right")
-        panels.append(panel)
+        panels.append((panel, viewer if closable else None))
         return panel
 
     yield make
-    for panel in panels:
+    for panel, viewer in panels:
+        was_open = panel.working
         panel.let_go()
+        if viewer is not None and was_open:
+            viewer.close()
+    if any(viewer is not None for _, viewer in panels):
+        QtViewer._instances.clear()  # napari's fixture checks its own for leaks, and these are not
 
 
 @pytest.fixture
