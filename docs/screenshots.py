@@ -26,20 +26,20 @@ def _take() -> None:
     from napari_medseg.window import make_window
 
     viewer, panel = make_window(sample="fluorescence")
-    viewer.window.resize(1480, 980)
-    panel.parent().setMinimumWidth(380)
+    viewer.window.resize(1480, 1000)
+    panel.setMinimumWidth(390)
     _until(lambda: panel.state.engine_ready)
     _settle()
     panel.controller.segmenting.start()
     _until(lambda: panel.state.segmenting is None and panel.state.mask is not None)
     _shoot(viewer, "segmented")
-    panel.state.show_confidence = True
-    _shoot(viewer, "confidence")
-    panel.state.show_confidence = False
+    panel.state.show_doubt = True
+    _shoot(viewer, "doubt")
+    panel.state.show_doubt = False
 
-    viewer.layers.clear()
     for sample in samples("histology")[:4]:
         viewer.layers.clear()
+        _settle(1)  # napari crashes where Mesa draws, if images of another kind come before it has drawn none
         viewer.add_image(sample.image().data, name=sample.title, rgb=True)
         panel.controller.segmenting.start()
         _until(lambda: panel.state.segmenting is None and panel.state.mask is not None)
@@ -61,15 +61,22 @@ def _take() -> None:
 
 
 def _shoot(viewer, name: str) -> None:
+    from napari._qt.dialogs.qt_notification import NapariQtNotification
+    from qtpy.QtWidgets import QApplication
+
     _settle()
+    for widget in QApplication.allWidgets():
+        if isinstance(widget, NapariQtNotification):
+            widget.close()
+    _settle(0.5)
     FOLDER.mkdir(exist_ok=True)
     viewer.screenshot(str(FOLDER / f"{name}.png"), canvas_only=False, flash=False)
     print(FOLDER / f"{name}.png")
 
 
-def _settle() -> None:
+def _settle(seconds: float = 6) -> None:
     """Let the window draw, and its passing messages pass."""
-    until = time.monotonic() + 6
+    until = time.monotonic() + seconds
     _until(lambda: time.monotonic() > until)
 
 

@@ -71,7 +71,7 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         counted = {"in_channels": self.in_channels, "classes": self.classes}  # labels are uint8 on their way
-        wrong = {name: n for name, n in counted.items() if type(n) is not int or not 1 <= n <= 256}
+        wrong: dict[str, Any] = {name: n for name, n in counted.items() if type(n) is not int or not 1 <= n <= 256}
         if type(self.scale) not in (int, float) or not (math.isfinite(self.scale) and 1 / 64 <= self.scale <= 64):
             wrong["scale"] = self.scale
         if not isinstance(self.network, str) or not isinstance(self.config, dict):

@@ -38,9 +38,10 @@ class Segmenting:
         self._link, self._background, self.ledger = link, background, ledger
         self._job: Job | None = None
         self._cancelled = False
-        self._confidence: dict[Image, Image] = {}
-        state.events.show_confidence.connect(self._show_confidence)
-        state.events.image.connect(self._show_confidence)
+        self._doubt: dict[Image, Image] = {}
+        # Later, not at once: the image may have changed because a layer is just being removed.
+        state.events.show_doubt.connect(lambda: background.post(self._show_doubt))
+        state.events.image.connect(lambda: background.post(self._show_doubt))
 
     def start(self) -> None:
         """Segment the chosen image with the picked model; does nothing while another is under way."""
@@ -106,22 +107,22 @@ class Segmenting:
         found = int(prediction.labels.max())
         self._state.notice = "Nothing was found; draw the mask, and the model can learn it." if not found else ""
         overlay = Image(
-            prediction.confidence,
-            name=f"{layer.name} confidence",
-            colormap="magma",
-            contrast_limits=(128, 255),
-            opacity=0.6,
-            visible=self._state.show_confidence,
+            255 - prediction.confidence,
+            name=f"{layer.name} doubt",
+            colormap="inferno",
+            contrast_limits=(0, 127),
+            blending="additive",
+            visible=self._state.show_doubt,
             metadata={METADATA_KEY: {"overlay": True}},
             **mask_layer_settings(layer),
         )
-        self._confidence[layer] = overlay
-        self._show_confidence()
+        self._doubt[layer] = overlay
+        self._show_doubt()
 
-    def _show_confidence(self) -> None:
+    def _show_doubt(self) -> None:
         """The overlay of the chosen image is in the layer list only while it is wanted."""
-        for layer, overlay in list(self._confidence.items()):
-            wanted = self._state.show_confidence and layer is self._state.image
+        for layer, overlay in list(self._doubt.items()):
+            wanted = self._state.show_doubt and layer is self._state.image
             there = overlay in self.viewer.layers
             if wanted and not there and layer in self.viewer.layers:
                 overlay.visible = True
@@ -130,7 +131,7 @@ class Segmenting:
             elif there and not wanted:
                 self.viewer.layers.remove(overlay)
             if layer not in self.viewer.layers:
-                del self._confidence[layer]
+                del self._doubt[layer]
 
     def _failed(self, reason: str) -> None:
         self._job = None

@@ -57,7 +57,7 @@ class PanelState(EventedModel):
         models: what can be picked.
         model: name of the picked one.
         answer: what it shall answer with, "instances" or "mask".
-        show_confidence: whether to show how sure the model is, over the image.
+        show_doubt: whether to show where the model is unsure, over the image.
         mask: the Labels layer that belongs to the image; None before segmenting.
         edits: strokes made on it since it was last accepted or segmented.
         accepted: whether the mask as it is now is in the ledger.
@@ -88,7 +88,7 @@ class PanelState(EventedModel):
     models: tuple[ModelChoice, ...] = ()
     model: str = ""
     answer: str = "mask"
-    show_confidence: bool = False
+    show_doubt: bool = False
     mask: Any = None
     edits: int = 0
     accepted: bool = False

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+import psutil
 from filelock import FileLock
 
 from ..errors import CancelledError, EngineError, MedSegError
@@ -99,10 +100,10 @@ class Engine:
         folder = runtime_folder().absolute()
         with FileLock(folder / "engine.lock"):  # two windows that open at once share one engine
             found = read_address(folder)
-            if found:
+            if found and psutil.pid_exists(found.pid):  # else it was killed: no use in waiting for its answer
                 with contextlib.suppress(EngineError):
                     return cls(_client(found.address, found.security(), 5))
-                (folder / "engine.json").unlink(missing_ok=True)
+            (folder / "engine.json").unlink(missing_ok=True)
             started = _start(folder)
             return cls(_client(started.address, started.security(), START))
 
@@ -161,11 +162,11 @@ class Engine:
 
     def follow(self, key: str, progress: Callable[[Any], None]) -> None:
         """Call `progress` with what a job reports from now on, whoever started it."""
-        self._client.subscribe_topic(task.topic_of(key), lambda event: progress(event[1]))
+        self._client.subscribe_topic(task.topic_of(key), lambda event: progress(event[1][0]))
 
     def past(self, key: str) -> list[Any]:
         """What a job has reported so far."""
-        return [message for _, message in self._client.get_events(task.topic_of(key))]
+        return [said for _, (said,) in self._client.get_events(task.topic_of(key))]
 
     def job(self, key: str) -> Job | None:
         """The job of that key, if the engine knows one."""

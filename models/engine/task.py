@@ -57,7 +57,7 @@ def run(function: str, key: str, args: tuple[Any, ...], options: dict[str, Any])
 
 
 class _Progress:
-    """Sends what it is called with to whoever follows the job, at most 20 times a second."""
+    """Sends what it is called with to whoever follows the job; bare shares of the work at most 20 times a second."""
 
     def __init__(self, key: str) -> None:
         from distributed import get_worker
@@ -67,9 +67,9 @@ class _Progress:
 
     def __call__(self, progress: Any) -> None:
         now = time.monotonic()
-        if now - self.last >= 0.05 or progress == 1.0:
+        if now - self.last >= 0.05 or progress == 1.0 or not isinstance(progress, float):
             self.last = now
-            self.worker.log_event(self.topic, progress)
+            self.worker.log_event(self.topic, [progress])  # to a bare dictionary dask would add an entry
 
 
 class _Cancel:

@@ -39,7 +39,8 @@ class LearningCurve(FigureCanvasQTAgg):
             axes.spines[:].set_linewidth(0.5)
         (self._dice,) = left.plot([], [], "o-", color=DICE, markersize=3, linewidth=1.5, animated=True)
         (self._loss,) = right.plot([], [], "-", color=LOSS, linewidth=1, animated=True)
-        self._axes: Any = None
+        self._left, self._right = left, right
+        self._background: Any = None
         self.mpl_connect("draw_event", self._drawn)
 
     def show_points(self, points: Sequence[CurvePoint]) -> None:
@@ -49,21 +50,21 @@ class LearningCurve(FigureCanvasQTAgg):
         self._dice.set_data(*zip(*dice, strict=True) if dice else ([], []))
         self._loss.set_data(*zip(*loss, strict=True) if loss else ([], []))
         top = max(1.0, math.ceil(2 * max((value for _, value in loss), default=0)) / 2)
-        if top != self._loss.axes.get_ylim()[1]:  # in half steps, so that the axes are seldom drawn anew
-            self._loss.axes.set_ylim(0, top)
+        if top != self._right.get_ylim()[1]:  # in half steps, so that the axes are seldom drawn anew
+            self._right.set_ylim(0, top)
             self.draw_idle()
-        elif self._axes is not None:
-            self.restore_region(self._axes)
+        elif self._background is not None:
+            self.restore_region(self._background)
             self._draw_lines()
             self.blit(self.figure.bbox)
 
     def _drawn(self, _: Any) -> None:
-        self._axes = self.copy_from_bbox(self.figure.bbox)
+        self._background = self.copy_from_bbox(self.figure.bbox)
         self._draw_lines()
 
     def _draw_lines(self) -> None:
-        for line in (self._loss, self._dice):
-            line.axes.draw_artist(line)
+        self._right.draw_artist(self._loss)
+        self._left.draw_artist(self._dice)
 
 
 def _smooth(points: list[tuple[float, float]], keep: float = 0.9) -> list[tuple[float, float]]:

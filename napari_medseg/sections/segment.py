@@ -9,7 +9,7 @@ from .binding import button, follow, show_share
 
 
 class SegmentSection(QWidget):
-    """The button, its progress, and the confidence overlay."""
+    """The button, its progress, and the overlay of its doubt."""
 
     def __init__(self, controller: PanelController) -> None:
         super().__init__()
@@ -17,16 +17,16 @@ class SegmentSection(QWidget):
         self.start = button(self, "Segment", "Segment the image with the picked model (S)", segmenting.start)
         self.cancel = button(self, "Cancel", "Stop; the image and an earlier mask stay as they are", segmenting.cancel)
         self.bar = QProgressBar(self)
-        self.confidence = QCheckBox("Show where the model is unsure", self)
-        self.confidence.setToolTip("Dark where the model hesitates, bright where it is sure")
+        self.doubt = QCheckBox("Show where the model is unsure", self)
+        self.doubt.setToolTip("Lights up what the model hesitates over")
         row = QHBoxLayout()
         row.addWidget(self.start, 1)
         row.addWidget(self.cancel)
         layout = QVBoxLayout(self)
         layout.addLayout(row)
         layout.addWidget(self.bar)
-        layout.addWidget(self.confidence)
-        self.confidence.toggled.connect(lambda on: setattr(self._state, "show_confidence", on))
+        layout.addWidget(self.doubt)
+        self.doubt.toggled.connect(lambda on: setattr(self._state, "show_doubt", on))
         follow(self._state, self._show, "segmenting", "image", "image_usable", "model", "models", "engine_ready")
 
     def _show(self) -> None:

@@ -126,11 +126,14 @@ class TestFinding:
             "answer = engine.segment(MedicalImage(np.eye(70), 'YX'), sys.argv[1]).result(120)\n"
             "try: engine.segment(MedicalImage(np.eye(70), 'YX'), 'nonsense').result(120)\n"
             "except Exception as error: said = type(error).__name__\n"
-            "heavy = {'torch', 'triton', 'torchvision', 'timm', 'monai', 'lightning'} & {m.split('.')[0] for m in sys.modules}\n"
+            "heavy = {'torch', 'triton', 'torchvision', 'timm', 'monai', 'lightning'}\n"
+            "heavy &= {module.split('.')[0] for module in sys.modules}\n"
             "print(json.dumps([answer.labels.shape, said, sorted(heavy), engine._client.scheduler.address]))\n"
             "engine.close()\n"
         )
-        ran = subprocess.run([sys.executable, "-c", program, tiny], capture_output=True, text=True, timeout=WAIT)
+        ran = subprocess.run(
+            [sys.executable, "-c", program, tiny], capture_output=True, text=True, timeout=WAIT, check=True
+        )
         assert json.loads(ran.stdout.splitlines()[-1]) == [[70, 70], "ModelError", [], address_of(engine)]
         assert engine.alive
 
@@ -166,7 +169,7 @@ class TestFinding:
         assert found is None or found.certificate == "none"
 
     def test_a_stale_address_is_replaced_and_all_who_come_at_once_share_one_engine(self, own_home: Path) -> None:
-        dead = EngineAddress("tls://127.0.0.1:1", 2**22 - 1, "no certificate", "no key")
+        dead = EngineAddress("tls://127.0.0.1:1", os.getpid(), "no certificate", "no key")  # the number was given anew
         write_address(dead, own_home)
         found: list[Engine] = []
         windows = [threading.Thread(target=lambda: found.append(Engine.connect())) for _ in range(3)]

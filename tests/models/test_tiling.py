@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,13 +15,13 @@ def test_tiles_cover_the_whole_side_and_nothing_beyond(tile: int, more: int, ove
     origins = tile_origins(tile + more, tile, overlap)
     assert origins[0] == 0
     assert origins[-1] == more
-    assert all(0 < after - before <= tile for before, after in zip(origins, origins[1:], strict=False))
+    assert all(0 < after - before <= tile for before, after in pairwise(origins))
 
 
 @given(st.integers(20, 600), st.integers(0, 5000), OVERLAPS)
 def test_neighbours_share_at_least_what_was_asked(tile: int, more: int, overlap: float) -> None:
     origins = tile_origins(tile + more, tile, overlap)
-    shared = [tile - (after - before) for before, after in zip(origins, origins[1:], strict=False)]
+    shared = [tile - (after - before) for before, after in pairwise(origins)]
     assert all(width >= overlap * tile - 1e-9 for width in shared)
 
 

@@ -42,7 +42,7 @@ def test_it_has_the_published_number_of_parameters() -> None:
     assert sum(p.numel() for p in create_model("unet").parameters()) == 2_162_129
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(height=st.integers(32, 100), width=st.integers(32, 100))
 def test_any_size_from_32_pixels_comes_back(height: int, width: int) -> None:
     with torch.inference_mode():

@@ -163,15 +163,15 @@ def test_strokes_painted_while_accepting_are_not_called_accepted(segmented: Any,
     assert segmented.state.edits == 1
 
 
-def test_the_confidence_overlay_comes_and_goes(segmented: Any) -> None:
+def test_the_overlay_of_doubt_comes_and_goes(segmented: Any, until: Any) -> None:
     layers = segmented.controller.viewer.layers
 
-    segmented.sections["Segment"].confidence.setChecked(True)
-    assert [layer.name for layer in layers] == ["discs", "discs confidence", "discs mask"]
+    segmented.sections["Segment"].doubt.setChecked(True)
+    until(lambda: [layer.name for layer in layers] == ["discs", "discs doubt", "discs mask"])
     assert segmented.state.image.name == "discs"
 
-    segmented.sections["Segment"].confidence.setChecked(False)
-    assert [layer.name for layer in layers] == ["discs", "discs mask"]
+    segmented.sections["Segment"].doubt.setChecked(False)
+    until(lambda: [layer.name for layer in layers] == ["discs", "discs mask"])
 
 
 def test_keys_segment_and_accept(panel: Any, discs: np.ndarray, until: Any, qtbot: Any) -> None:

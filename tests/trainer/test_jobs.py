@@ -20,6 +20,7 @@ from napari_medseg.models.errors import CancelledError, EngineError, LedgerError
 from napari_medseg.trainer import FineTuneResult, Ledger
 from napari_medseg.trainer.config import FineTuneConfig, TrainingConfig
 from napari_medseg.trainer.jobs import follow_finetuning, job_key, settle, start_finetuning
+from napari_medseg.trainer.outcome import FineTuneProgress
 
 WAIT = 180
 """Seconds; generous, since a loaded machine is no failure."""
@@ -94,15 +95,12 @@ class Reports:
             continue
         return int(report["step"])
 
-    def steps_of_next_run(self) -> list[int]:
-        """The steps that a run reports from its beginning to its end."""
-        steps = []
-        while (report := self.queue.get(timeout=WAIT))["step"] != 0:
-            continue
-        while report["share"] < 1:
-            report = self.queue.get(timeout=WAIT)
-            steps.append(report["step"])
-        return steps
+
+def steps_of_last_run(engine: Engine, job: Job) -> list[int]:
+    """The steps that a job reported since it last began."""
+    steps = [report["step"] for report in engine.past(job.key)]
+    begun = len(steps) - steps[::-1].index(0)
+    return steps[begun:]
 
 
 def record_of(project: Path, job: Job) -> Any:
@@ -121,8 +119,10 @@ def test_a_project_is_fine_tuned_in_the_engine(engine: Engine, project: Path) ->
     record = record_of(project, job)
     assert (record.state, record.result) == ("done", asdict(result))
     assert FineTuneConfig.from_dict(record.config) == SHORT
-    steps = reports.steps_of_next_run()
+    assert FineTuneProgress(**reports.queue.get(timeout=WAIT)).step == 0
+    steps = steps_of_last_run(engine, job)
     assert steps == sorted(steps)
+    assert steps[0] < 10  # reports that come too thick are left out
 
 
 def test_a_killed_trainer_goes_on_from_its_checkpoint(engine: Engine, project: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_killed_trainer_goes_on_from_its_checkpoint(engine: Engine, project: P
     os.kill(pid, signal.SIGKILL)
     assert FineTuneResult(**job.result(WAIT)).steps == 60
     assert trainer_pid(engine) != pid
-    assert reports.steps_of_next_run()[0] >= seen
+    assert steps_of_last_run(engine, job)[0] >= seen
     assert record_of(project, job).state == "done"
     with Ledger.open(project) as ledger:
         assert [version.name for version in ledger.models()] == ["v1"]
@@ -212,11 +212,11 @@ def test_after_the_engine_was_killed_it_is_taken_up_again(own_engine: Path, proj
     assert psutil.wait_procs(processes, WAIT)[1] == []
     assert record_of(project, job).state == "running"
 
-    engine, reports = Engine.connect(), Reports()
-    again = start_finetuning(engine, project, config=ENDLESS, progress=reports)
+    engine = Engine.connect()
+    again = start_finetuning(engine, project, config=ENDLESS)
     assert again.key == job.key
     assert FineTuneResult(**again.result(WAIT)).steps == 60  # as was asked for at first
-    assert reports.steps_of_next_run()[0] >= seen
+    assert steps_of_last_run(engine, again)[0] >= seen
     assert record_of(project, job).state == "done"
     engine.close()
 
