@@ -116,7 +116,6 @@ class _FineTuning:
         self.ledger, self.job, self.config = ledger, job, config
         self.training, self.held_out = training, held_out
         self.progress, self.cancel = progress, cancel
-        self.shown = 0.0  # when progress was last reported
         self.told = 0.0  # when the ledger was last told how far we are
 
     def result(self, started: float) -> FineTuneResult:
@@ -225,12 +224,10 @@ class _FineTuning:
         return [case.dice for case in score(network, cases, count, cancel=self.cancel)]
 
     def _tell(self, share: float, eta: float, step: int, loss: float, dice: float | None, message: str) -> None:
-        now = time.monotonic()
-        if self.progress and (now - self.shown > 0.05 or dice is not None or share in (0.0, 1.0)):
-            self.shown = now
+        if self.progress:
             self.progress(FineTuneProgress(share, eta, step, loss, dice, message))
-        if now - self.told > 2 or share in (0.0, 1.0):
-            self.told = now
+        if time.monotonic() - self.told > 2 or share in (0.0, 1.0):
+            self.told = time.monotonic()
             self.ledger.update_job(self.job.id, state="running", progress=share, message=message)
 
 

@@ -5,6 +5,7 @@ Importing this does not import torch; running a job does.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from napari_medseg.models.errors import LedgerError, MedSegError
 
 from .config import FineTuneConfig
 from .ledger import Ledger
+from .outcome import FineTuneProgress
 from .project import is_project
 
 
@@ -89,13 +91,22 @@ def run_finetuning(
     """In the trainer: run a job of the ledger to its end, from its checkpoint if there is one."""
     from .finetuning import finetune
 
+    sent = 0.0
+
+    def report(now: FineTuneProgress) -> None:
+        """Steps may take milliseconds; who watches needs 20 reports a second and every Dice."""
+        nonlocal sent
+        if time.monotonic() - sent > 0.05 or now.dice is not None or now.share in (0.0, 1.0):
+            sent = time.monotonic()
+            progress(asdict(now))
+
     with Ledger.open(project) as ledger:
         record = ledger.job(job_id)
         result = finetune(
             ledger,
             config=FineTuneConfig.from_dict(record.config),
             job=record,
-            progress=lambda now: progress(asdict(now)),
+            progress=report,
             cancel=cancel,
         )
     return asdict(result)
