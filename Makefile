@@ -11,7 +11,7 @@ DISPLAY_OR_VIRTUAL = $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 
 
 run: .venv/ready-pyqt5
 	@sh .ci/qt-libraries
-	@if [ -n "$(DISPLAY)$(WAYLAND_DISPLAY)" ] || [ "$$(uname)" = Darwin ]; then \
+	@if $(BIN)/python -c 'import sys; from napari_medseg.cli.display import has_display; sys.exit(not has_display())'; then \
 		$(BIN)/medseg open --sample fluorescence; \
 	else \
 		echo "There is no display, so the loop runs without a window."; \

@@ -15,6 +15,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,9 @@ def measure(seconds: float) -> dict[str, dict[str, float]]:
     """Stalls of each phase: p50, p99 and max in ms."""
     import napari
 
-    from napari_medseg.learning import quick
     from napari_medseg.panel import MedSegPanel
     from napari_medseg.samples import samples
+    from napari_medseg.trainer.config import FineTuneConfig
 
     figures = {}
     viewer = napari.Viewer()
@@ -80,7 +81,9 @@ def measure(seconds: float) -> dict[str, dict[str, float]]:
     clear(viewer)
     viewer.add_image(cases[0].image().data, rgb=True, name="image")
     viewer.add_labels(np.zeros(cases[0].mask().shape, np.uint8), name="drawn")
-    panel.controller.learning.config = quick(panel.controller.learning.config, 10 * seconds)
+    panel.controller.learning.config = FineTuneConfig(
+        replace(FineTuneConfig().training, steps=10_000, seconds=10 * seconds)
+    )
     panel.controller.learning.start()
     until(lambda: (panel.state.learning or 0) > 0)
     figures["while learning"] = stalls(viewer, seconds)

@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "images"
@@ -21,8 +22,8 @@ def main() -> None:
 
 
 def _take() -> None:
-    from napari_medseg.learning import quick
     from napari_medseg.samples import samples
+    from napari_medseg.trainer.config import FineTuneConfig
     from napari_medseg.window import make_window
 
     viewer, panel = make_window(sample="fluorescence")
@@ -48,7 +49,7 @@ def _take() -> None:
         mask.refresh()
         panel.controller.accepting.start()
         _until(lambda: panel.state.accepted)
-    panel.controller.learning.config = quick(panel.controller.learning.config, 60)
+    panel.controller.learning.config = FineTuneConfig(replace(FineTuneConfig().training, seconds=60))
     panel.controller.learning.start()
     _until(lambda: (panel.state.learning or 0) > 0.6)
     _shoot(viewer, "learning")

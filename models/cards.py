@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,12 @@ from .errors import ModelError
 
 SHIPPED = Path(__file__).parent / "weights"
 """Folder of the cards and weights that come with the package."""
+
+ANSWERS = ("instances", "mask")
+"""What a model can answer with."""
+
+LARGEST = 2**20
+"""Bytes that a card may have; a usual one has a thousand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +50,7 @@ class ModelCard:
         sha256: of the weights file; empty if there is none.
 
     Raises:
-        ModelError: a network that cannot be: cards come with files from anywhere.
+        ModelError: a network that cannot be, or a value of another kind: cards come with files from anywhere.
     """
 
     name: str
@@ -70,15 +76,26 @@ class ModelCard:
     sha256: str = ""
 
     def __post_init__(self) -> None:
-        counted = {"in_channels": self.in_channels, "classes": self.classes}  # labels are uint8 on their way
-        wrong: dict[str, Any] = {name: n for name, n in counted.items() if type(n) is not int or not 1 <= n <= 256}
-        if type(self.scale) not in (int, float) or not (math.isfinite(self.scale) and 1 / 64 <= self.scale <= 64):
-            wrong["scale"] = self.scale
-        if not isinstance(self.network, str) or not isinstance(self.config, dict):
-            wrong["network"] = (self.network, self.config)
-        if wrong:
-            said = ", ".join(f"{name} {value!r:.60}" for name, value in wrong.items())
-            raise ModelError(f"The card of '{self.name}' describes a network that cannot be: {said}.")
+        right = {
+            "name": _is_text(self.name) and bool(self.name.strip()),
+            "in_channels": _is_count(self.in_channels, 1, 256),
+            "classes": _is_count(self.classes, 1, 256),  # labels are uint8 on their way
+            "scale": _is_number(self.scale) and 1 / 64 <= self.scale <= 64,
+            "labels": isinstance(self.labels, dict)
+            and all(_is_count(label, 1, 255) and _is_text(name) for label, name in self.labels.items()),
+            "answers": _is_tuple_of(self.answers, ANSWERS.__contains__)
+            and 0 < len(self.answers) == len(set(self.answers)),
+            "gmacs": self.gmacs is None or (_is_number(self.gmacs) and self.gmacs >= 0),
+            "modalities": _is_tuple_of(self.modalities, _is_text),
+            "metrics": isinstance(self.metrics, dict)
+            and all(_is_text(name) and _is_number(figure) for name, figure in self.metrics.items()),
+        }
+        right |= {name: isinstance(getattr(self, name), dict) for name in ("config", "recipe")}
+        right |= {name: _is_count(getattr(self, name), 0, 10**15) for name in ("parameters", "trainable_parameters")}
+        right |= {name: _is_text(getattr(self, name)) for name in _TEXTS}
+        if wrong := [name for name, fits in right.items() if not fits]:
+            said = ", ".join(f"{name} {_shown(getattr(self, name))}" for name in wrong)
+            raise ModelError(f"The card of {_shown(self.name)} says what cannot be: {said}.")
 
     @property
     def has_weights(self) -> bool:
@@ -98,19 +115,43 @@ class ModelCard:
         """
         try:
             values = json.loads(text)
-            values["labels"] = {int(label): str(name) for label, name in values.get("labels", {1: "object"}).items()}
+            values["labels"] = {int(label): name for label, name in values.get("labels", {1: "object"}).items()}
             values["answers"] = tuple(values.get("answers", ("mask",)))
             values["modalities"] = tuple(values.get("modalities", ()))
-            return cls(**values)
+            card = cls(**values)
+            card.to_json().encode()  # "\\ud800" in a card is text that no file can hold
+            return card
         except ModelError:
             raise
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"This is not a model card, or one of a later version of MedSeg: {error}.") from error
 
 
+def read_card(path: Path) -> ModelCard:
+    """The card in a `.json` file, such as the one beside a weights file.
+
+    Raises:
+        ModelError: no such file, or it cannot be read, or it is not a card.
+    """
+    try:
+        if not path.is_file():  # nor a pipe, which would never end
+            raise ModelError(f"There is no card '{path.name}' beside the weights; put both into one folder.")
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise ModelError(f"The card '{path.name}' cannot be read: {error.strerror or error}.") from error
+    if len(content) > LARGEST:
+        raise ModelError(f"'{path.name}' is not a model card: it is larger than {LARGEST / 1e6:.0f} MB.")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise ModelError(f"'{path.name}' is not a model card: it is not text in UTF-8. Get it again.") from error
+    return ModelCard.from_json(text)
+
+
 def list_models() -> list[ModelCard]:
     """All cards that come with the package: those with weights first."""
-    cards = [ModelCard.from_json(path.read_text("utf-8")) for path in sorted(SHIPPED.glob("*.json"))]
+    cards = [read_card(path) for path in sorted(SHIPPED.glob("*.json"))]
     return sorted(cards, key=lambda card: not card.has_weights)
 
 
@@ -126,3 +167,31 @@ def find_card(name: str) -> ModelCard:
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ModelError(f"There is no model '{name}'; there are: {', '.join(cards)}, or a .safetensors file.{hint}")
     return cards[name]
+
+
+_TEXTS = ("title", "network", "paper", "good_at", "data", "licence", "date", "sha256")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any, least: int, most: int) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _is_number(value: Any) -> bool:
+    """Finite, and no `True`; whole ones of JSON may be too large for a float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _is_tuple_of(values: Any, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(values, tuple) and all(map(fits, values))
+
+
+def _shown(value: Any) -> str:
+    """The beginning of a value as an error names it; whole numbers of JSON may be too long to be written out."""
+    try:
+        return f"{value!r:.60}"
+    except ValueError:
+        return "of too many digits"

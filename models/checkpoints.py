@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from . import durable
-from .cards import SHIPPED, ModelCard, find_card
+from .cards import SHIPPED, ModelCard, find_card, read_card
 from .errors import ModelError
 from .registry import create_model
 
@@ -100,13 +100,13 @@ def resolve_model(model: str | Path) -> tuple[Path | None, ModelCard]:
     try:
         header, sha256 = _read_header(path), _hash(path)
         beside = path.with_suffix(".json")
-        text = beside.read_text("utf-8", errors="replace") if beside.is_file() else None
+        has_card = beside.is_file()
     except OSError as error:
         raise ModelError(f"'{path.name}' cannot be read: {error.strerror or error}.") from error
-    if text is None:
+    if not has_card:
         described = header | {"name": path.stem, "title": path.stem, "sha256": sha256}
         return path, ModelCard.from_json(json.dumps(described))
-    card = ModelCard.from_json(text)
+    card = read_card(beside)
     if card.sha256 != sha256:
         raise ModelError(
             f"'{path.name}' is not the file that its card describes: it was damaged or exchanged. Get both again."

@@ -6,8 +6,9 @@ becomes 1, over the whole image or volume (never over a tile or a slice, so that
 16-bit and floating point copies of an image give the same input. NaN and infinities take no part in the
 percentiles; NaN and minus infinity become 0, plus infinity becomes 1. A constant channel becomes 0.
 
-A network that reads three channels sees a grey image three times; one that reads one channel sees the mean of
-red, green and blue. Any other number of channels must be the network's own.
+A network sees a grey image in each of its channels; one that reads one channel sees the mean of three, as of red,
+green and blue. Any other number of channels must be the network's own. Four channels are four stains: transparency
+was left out when the image was read.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ SAMPLED = 2**22
 
 
 def match_channels(data: npt.NDArray[Any], in_channels: int) -> npt.NDArray[Any]:
-    """(..., C) with the number of channels that a network reads.
+    """(..., C) with the number of channels that a network reads; perhaps a view that cannot be written to.
 
     Raises:
         ImageError: the numbers differ and none of the rules of this module fits.
@@ -36,11 +37,9 @@ def match_channels(data: npt.NDArray[Any], in_channels: int) -> npt.NDArray[Any]
     if given == in_channels:
         return data
     if given == 1:
-        return np.repeat(data, in_channels, axis=-1)
-    if given in (3, 4) and in_channels == 1:
-        return data[..., :3].mean(axis=-1, keepdims=True)
-    if given == 4 and in_channels == 3:
-        return data[..., :3]  # the fourth is transparency
+        return np.broadcast_to(data, (*data.shape[:-1], in_channels))
+    if given == 3 and in_channels == 1:
+        return data.mean(axis=-1, keepdims=True)
     raise ImageError(
         f"This image has {given} channels, but the network reads {in_channels}. "
         "Pick one channel (a single one always fits), or a network made for this number of channels."

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from napari_medseg.models.errors import ImageError
 from napari_medseg.trainer.ledger import AlreadyAccepted, CorrectionRecord, Effort, Ledger
 
 from .background import Background
@@ -50,15 +53,20 @@ class Accepting:
             return
         self._state.problem = self._state.notice = ""
         self._state.accepting = True
-        pixels = mask.layer.data.copy()
-        edits, seconds = mask.clock.edits, mask.clock.seconds
+        pixels = np.array(mask.layer.data)
+        changes, edits, seconds = mask.changes, mask.clock.edits, mask.clock.seconds
+        data = layer.data
         siblings = channel_siblings(layer, self.viewer.layers)
-        group = self._state.group.strip() or file_of(layer)
+        name, ledger = layer.name, self.ledger
+        group = self._state.group.strip() or origin_of(layer)
 
-        def write() -> tuple[CorrectionRecord, str]:
+        def write() -> tuple[CorrectionRecord | None, str]:
+            image = medical_image(layer, siblings)
+            if layer.data is not data and not layer.multiscale:
+                raise ImageError("The image was exchanged while it was accepted. Nothing was kept; accept again.")
             try:
-                record = self.ledger.add(
-                    medical_image(layer, siblings),
+                record = ledger.add(
+                    image,
                     pixels,
                     predicted=mask.predicted,
                     model=mask.model,
@@ -66,25 +74,39 @@ class Accepting:
                     effort=Effort(seconds, edits),
                 )
             except AlreadyAccepted as known:
-                return known.record, str(known)
-            return record, f"Accepted as case {record.id}: it is on the disk."
+                return None, str(known)
+            return record, f"'{name}' is accepted as case {record.id}: it is on the disk."
 
-        def written(answer: tuple[CorrectionRecord, str]) -> None:
+        def written(answer: tuple[CorrectionRecord | None, str]) -> None:
             record, said = answer
             self._state.accepting = False
-            self._masks.saved(mask, edits)
+            self._masks.saved(mask, changes)
             self._state.notice = said
-            self._accepted(record)
+            if record is not None:
+                self._accepted(record)
 
         def failed(reason: str) -> None:
             self._state.accepting = False
             self._state.problem = reason
 
-        self._background.run(write, written, failed)
+        self._background.run(write, written, failed, finish=True)
+
+
+def origin_of(layer: Any) -> str:
+    """The file that a layer came from, which stands for the patient if nobody says more; its name if it has none.
+
+    The whole path, since files of two patients may have one name; the ledger keeps a salted hash of it alone.
+    """
+    path = _path_of(layer)
+    return str(Path(path).absolute()) if path else str(layer.name)
 
 
 def file_of(layer: Any) -> str:
-    """The file that a layer came from, which stands for the patient if nobody says more; its name if it has none."""
-    noted = (layer.metadata.get(METADATA_KEY) or {}).get("path")
-    path = noted or getattr(layer.source, "path", None)
+    """The same, in short, to be shown."""
+    path = _path_of(layer)
     return Path(path).name if path else str(layer.name)
+
+
+def _path_of(layer: Any) -> str | None:
+    noted = (layer.metadata.get(METADATA_KEY) or {}).get("path")
+    return noted or getattr(layer.source, "path", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from napari_medseg.models.errors import MedSegError
@@ -24,6 +24,7 @@ class Background:
     def __init__(self, post: Callable[[Callable[[], None]], None]) -> None:
         self._post = post
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="medseg")
+        self._unfinished: set[Future[None]] = set()  # what has to be waited for
         self._closed = False
 
     def run(
@@ -31,8 +32,13 @@ class Background:
         work: Callable[[], Result],
         then: Callable[[Result], None] | None = None,
         failed: Callable[[str], None] | None = None,
+        *,
+        finish: bool = False,
     ) -> None:
-        """Call `work` in a thread, then `then` with its result or `failed` with a sentence, in the window's thread."""
+        """Call `work` in a thread, then `then` with its result or `failed` with a sentence, in the window's thread.
+
+        With `finish`, `close` waits for it: it writes what must not be lost.
+        """
 
         def task() -> None:
             try:
@@ -45,8 +51,12 @@ class Background:
                 if then:
                     self.post(lambda: then(result))
 
-        if not self._closed:
-            self._threads.submit(task)
+        if self._closed:
+            return
+        future = self._threads.submit(task)
+        if finish:
+            self._unfinished.add(future)
+            future.add_done_callback(self._unfinished.discard)
 
     def post(self, call: Callable[[], Any]) -> None:
         """Have `call` called in the window's thread, unless the panel is gone by then."""
@@ -54,9 +64,10 @@ class Background:
             self._post(lambda: None if self._closed else call())
 
     def close(self) -> None:
-        """Deliver nothing any more, and finish what is under way: an accepted mask is written to the end."""
+        """Deliver nothing any more; wait only for what has to be finished, such as a mask on its way to the disk."""
         self._closed = True
-        self._threads.shutdown(wait=True, cancel_futures=False)
+        wait(tuple(self._unfinished))
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def in_words(error: BaseException) -> str:
@@ -65,4 +76,4 @@ def in_words(error: BaseException) -> str:
         log.info("%s", error, exc_info=error)
         return str(error)
     log.error("unexpected", exc_info=error)
-    return f"Something unexpected went wrong ({type(error).__name__}: {error}). Nothing of yours was changed."
+    return f"Something unexpected went wrong ({type(error).__name__}: {error}). The details are in the log."

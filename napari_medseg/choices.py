@@ -1,13 +1,11 @@
-"""What can be picked as a model: the shipped cards, the versions made in this project, and files."""
+"""What can be picked as a model: the shipped cards, and the versions in this project."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from napari_medseg.models.cards import ModelCard, list_models
-from napari_medseg.models.errors import ModelError
 from napari_medseg.trainer.ledger import Ledger, ModelVersion
 
 from .state import ModelChoice
@@ -20,38 +18,33 @@ def choices(ledger: Ledger) -> tuple[ModelChoice, ...]:
     return (*map(_of_version, active_first), *map(_of_card, list_models()))
 
 
-def choice_of_file(path: Path) -> ModelChoice:
-    """A weights file; its card is the `.json` beside it.
-
-    Raises:
-        ModelError: no card beside it, or one that cannot be read.
-    """
-    beside = path.with_suffix(".json")
-    if not beside.is_file():
-        raise ModelError(f"'{path.name}' has no card beside it ('{beside.name}'); put both into one folder.")
-    card = ModelCard.from_json(beside.read_text("utf-8"))
-    return _choice(card, str(path), f"{card.title} ({path.name})")
-
-
 def version_rows(ledger: Ledger) -> tuple[dict[str, Any], ...]:
-    """The versions as the panel lists them, newest first: name, dice_before, dice_after, active, reason."""
-    return tuple(
+    """The versions as the panel lists them, newest first, and what they were made from, last.
+
+    Each has name, dice_before, dice_after, held_out (how many cases that is over), active and reason.
+    """
+    versions = ledger.models()
+    if not versions:
+        return ()
+    active = ledger.active()
+    made = {version.name for version in versions}
+    begun_with = dict.fromkeys([version.base for version in versions] + [active])
+    rows: list[dict[str, Any]] = [
         {
             "name": version.name,
             "dice_before": _mean(version.metrics.get("dice_before")),
             "dice_after": _mean(version.metrics.get("dice_after")),
             "active": version.active,
             "reason": version.reason,
-            "base": version.base,
+            "held_out": len(version.metrics.get("held_out", ())),
         }
-        for version in reversed(ledger.models())
-    )
-
-
-def engine_name(ledger: Ledger, model: str) -> str:
-    """What the predictor is told to load: a version's weights file, any other name or file as it is."""
-    known = {version.name for version in ledger.models()}
-    return str(ledger.weights(model)) if model in known else model
+        for version in reversed(versions)
+    ]
+    for name in begun_with:
+        if name not in made:
+            came = {"name": name, "dice_before": None, "dice_after": None, "held_out": 0}
+            rows.append(came | {"active": name == active, "reason": "What versions here were made from."})
+    return tuple(rows)
 
 
 def _of_card(card: ModelCard) -> ModelChoice:

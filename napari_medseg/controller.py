@@ -5,23 +5,26 @@ It knows napari's layers but no widget, so a test, or a script, can drive the wh
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_medseg.models.errors import MedSegError
+from napari.layers import Layer
+
+from napari_medseg.models.cards import read_card
+from napari_medseg.models.errors import MedSegError, ModelError
 from napari_medseg.models.reading import read_image
 from napari_medseg.trainer.config import FineTuneConfig
 from napari_medseg.trainer.ledger import Ledger
 
 from .accepting import Accepting, file_of
 from .background import Background, in_words
-from .choices import choice_of_file
 from .engine_link import EngineLink
 from .image_layers import channel_siblings, describe
 from .learning import Learning
 from .masks import Masks
-from .reader import PLUGIN
+from .reader import LayerData, channel_layers, colour_layer, read
 from .segmenting import Segmenting
 from .state import PanelState
 
@@ -58,64 +61,86 @@ class PanelController:
         self.learning = Learning(self.state, self.link, self.background, self.ledger, config or FineTuneConfig())
         self.accepting = Accepting(viewer, self.state, self.masks, self.background, self.ledger, self.learning.accepted)
         self._answers: tuple[str, ...] = ()
+        self._groups: dict[Any, str] = {}  # what was typed for each image layer
+        self.state.events.group.connect(self._group_typed)
         self.masks.layers_changed.connect(self._describe_image)
         self._image_picked()
         self.learning.refresh(self.link.start)
 
     def open_images(self, paths: Sequence[Path]) -> None:
         """Open files with their spacing; what cannot be read is named, the others are opened."""
-        problems = []
-        for path in paths:
-            try:
-                if path.suffix.lower() in (".tif", ".tiff"):  # napari's own reader drops spacing and channels
-                    self.viewer.open(path, plugin=PLUGIN)
-                else:
-                    read_image(path)  # says in plain words what is wrong with a file, where napari would not
-                    self.viewer.open(path, plugin="napari")
-            except (MedSegError, OSError, ValueError) as error:
-                problems.append(in_words(error))
-        self.state.problem = " ".join(problems)
+
+        def read_all() -> tuple[list[LayerData], str]:
+            layers, problems = [], []
+            for path in paths:
+                try:
+                    layers += read_layers(path)
+                except (MedSegError, OSError, ValueError) as error:
+                    problems.append(in_words(error))
+            return layers, " ".join(problems)
+
+        def show(found: tuple[list[LayerData], str]) -> None:
+            layers, self.state.problem = found
+            for data, settings, kind in layers:
+                self.viewer.add_layer(Layer.create(data, settings, kind))
+
+        self.state.problem = ""
+        self.background.run(read_all, show, self._failed)
 
     def add_model_file(self, path: Path) -> None:
-        """Offer the weights of a file, and pick them."""
-        try:
-            choice = choice_of_file(path)
-        except (MedSegError, OSError) as error:
-            self.state.problem = in_words(error)
-            return
-        others = tuple(known for known in self.state.models if known.name != choice.name)
-        self.state.models = (*others, choice)
-        self.state.model = choice.name
+        """Bring the weights of a file into the project as a version of its own, and pick it."""
+
+        def bring_in() -> str:
+            card = read_card(path.with_suffix(".json"))
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != card.sha256:
+                raise ModelError(f"'{path.name}' is not the file that its card describes. Get both again.")
+            return self.ledger.add_version(
+                content, card.to_json(), card.name, metrics={}, reason="Brought in from a file.", activate=False
+            ).name
+
+        def pick(name: str) -> None:
+            self.learning.refresh(lambda: setattr(self.state, "model", name))
+
+        self.background.run(bring_in, pick, self._failed, finish=True)
 
     def open_project(self, folder: Path) -> None:
         """Go on with the ledger in another folder, made if missing; the old one stays open if that fails."""
-        try:
-            ledger = Ledger.open(folder)
-        except MedSegError as error:
-            self.state.problem = in_words(error)
-            return
-        self.ledger.close()
-        self.ledger = self.segmenting.ledger = self.accepting.ledger = self.learning.ledger = ledger
-        self.state.project, self.state.problem, self.state.notice = folder, "", ""
-        self.state.curve, self.state.learning_about = (), ""
-        self.masks.forget_accepted()
-        self.learning.refresh()
+
+        def opened(ledger: Ledger) -> None:
+            old, self.ledger = self.ledger, ledger
+            self.segmenting.ledger = self.accepting.ledger = ledger
+            self.state.project, self.state.problem, self.state.notice = folder, "", ""
+            self.masks.forget_accepted()
+            self.learning.project_opened(ledger)
+            self.background.run(old.close)
+
+        self.background.run(lambda: Ledger.open(folder), opened, self._failed)
 
     def close(self) -> None:
         """Let go of everything; what is being written is written to the end, and a fine-tuning goes on."""
+        self.segmenting.cancel()
         self.background.close()
         self.link.close()
         self.ledger.close()
         self.masks.let_go()
         self.viewer = self.segmenting.viewer = self.accepting.viewer = None
 
+    def _failed(self, reason: str) -> None:
+        self.state.problem = reason
+
     def _image_picked(self) -> None:
-        self.state.group = "" if self.state.image is None else file_of(self.state.image)
+        self.state.origin = "" if self.state.image is None else file_of(self.state.image)
+        self.state.group = self._groups.get(self.state.image, "")
         self._describe_image()
+
+    def _group_typed(self, group: str) -> None:
+        if self.state.image is not None:
+            self._groups[self.state.image] = group
 
     def _describe_image(self) -> None:
         layer = self.state.image
-        if layer is None:
+        if layer is None or self.viewer is None:
             self.state.image_about, self.state.image_usable = "", False
             return
         try:
@@ -141,3 +166,15 @@ class PanelController:
 def _lost_spacing(layer: Any) -> bool:
     path = str(getattr(layer.source, "path", None) or "").lower()
     return layer.source.reader_plugin == "napari" and path.endswith((".tif", ".tiff"))
+
+
+def read_layers(path: Path) -> list[LayerData]:
+    """The layers of an image file, with its spacing and channels.
+
+    Raises:
+        ImageError: it cannot be read; says why.
+    """
+    if path.suffix.lower() in (".tif", ".tiff"):
+        return read(str(path))
+    image = read_image(path)
+    return [colour_layer(image, str(path))] if image.channels == 3 else channel_layers(image, str(path))

@@ -131,10 +131,8 @@ def run_loop(
             start_finetuning(engine, project, BASE, config, show_learning("Learning from the corrections"))
         )
         active = ledger.active()
-        known = {version.name for version in ledger.models()}
-        weights = str(ledger.weights(active)) if active in known else active
         before = first[len(corrected) :]
-        after = _segmented(engine, weights, unseen, wait, show("Segmenting what it never saw"))
+        after = _segmented(engine, ledger.reference(active), unseen, wait, show("Segmenting what it never saw"))
     cases = tuple(map(_case, unseen, before, after))
     return DemoOutcome(card, active, cases, len(corrected), edits, learned, time.monotonic() - started)
 

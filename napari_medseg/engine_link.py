@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from napari_medseg.models.engine.client import Engine
+from napari_medseg.models.errors import EngineError
 
 from .background import Background
 from .state import PanelState
@@ -16,18 +18,19 @@ class EngineLink:
     Args:
         state: what the panel shows.
         background: where waiting is done.
-        address: of somebody else's engine; by default this user's own.
     """
 
-    def __init__(self, state: PanelState, background: Background, address: str | None = None) -> None:
-        self._state, self._background, self._address = state, background, address
+    def __init__(self, state: PanelState, background: Background) -> None:
+        self._state, self._background = state, background
         self._engine: Engine | None = None
         self._waiting: list[tuple[Callable[[Engine], None], Callable[[str], None]]] = []
+        self._lock = threading.Lock()
+        self._closed = False
 
     def use(self, work: Callable[[Engine], None], failed: Callable[[str], None]) -> None:
         """Have `work` called with an engine that answers, in a thread; `failed` in the window's, with the reason."""
-        if self._engine is not None and self._engine.alive:
-            engine = self._engine
+        engine = self._engine
+        if engine is not None and engine.alive:
             self._background.run(lambda: work(engine), failed=failed)
             return
         self._waiting.append((work, failed))
@@ -39,25 +42,33 @@ class EngineLink:
         self.use(lambda engine: None, self._lost)
 
     def close(self) -> None:
-        """Let go of the engine; it ends by itself when nobody needs it."""
-        if self._engine is not None:
-            self._engine.close()
+        """Let go of the engine, also of one that is just being reached; it ends by itself when nobody needs it."""
+        with self._lock:
+            self._closed = True
+            engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
 
     def _connect(self) -> None:
         self._state.engine_ready = False
         self._state.engine = "Starting the engine ..."
-        old = self._engine
+        old, self._engine = self._engine, None
 
-        def connect() -> tuple[Engine, str]:
+        def connect() -> str:
             if old is not None:
                 old.close()
-            engine = Engine.connect(self._address)
-            return engine, engine.describe()
+            engine = Engine.connect()
+            with self._lock:
+                if not self._closed:
+                    self._engine = engine
+            if self._closed:
+                engine.close()
+                raise EngineError("The panel was closed while the engine started.")
+            return engine.describe()
 
         self._background.run(connect, self._connected, self._lost)
 
-    def _connected(self, found: tuple[Engine, str]) -> None:
-        self._engine, device = found
+    def _connected(self, device: str) -> None:
         self._state.engine = f"Predictor ready on {device}"
         self._state.engine_ready = True
         waiting, self._waiting = self._waiting, []

@@ -60,10 +60,49 @@ def mask_layer_settings(layer: Layer) -> dict[str, Any]:
 
 
 def channel_siblings(layer: Layer, layers: Iterable[Layer]) -> tuple[Layer, ...]:
-    """Those of `layers` that are other channels of the same image as `layer`, in the order of the channels."""
-    source = _noted(layer).get("source")
-    found = [other for other in layers if other is not layer and source and _noted(other).get("source") == source]
-    return tuple(sorted(found, key=lambda other: int(_noted(other).get("channel", 0))))
+    """Those of `layers` that are other channels of the same image as `layer`, in the order of the channels.
+
+    napari copies what we noted to duplicates and projections of a layer, so only layers of one shape and place, and
+    only one for each channel, count.
+    """
+    noted = _noted(layer)
+    if int(noted.get("channels", 1)) < 2:
+        return ()
+    found = {int(noted.get("channel", 0)): layer}
+    for other in layers:
+        theirs = _noted(other)
+        if theirs.get("source") == noted.get("source") and lies_over(other, layer):
+            found.setdefault(int(theirs.get("channel", 0)), other)
+    return tuple(found[channel] for channel in sorted(found) if found[channel] is not layer)
+
+
+def first_channel(layer: Image, layers: Iterable[Layer]) -> Layer:
+    """The layer that stands for all channels of an image."""
+    channels = [layer, *channel_siblings(layer, (other for other in layers if is_image(other)))]
+    return min(channels, key=lambda one: int(_noted(one).get("channel", 0)))
+
+
+def is_image(layer: Any) -> bool:
+    """Whether a layer is an image of the user's, and not one of our overlays."""
+    from napari.layers import Image
+
+    return isinstance(layer, Image) and not _noted(layer).get("overlay")
+
+
+def mask_shape(layer: Image) -> tuple[int, ...]:
+    """Shape of a mask of the image that a layer shows at full size."""
+    shape = layer.data[0].shape if layer.multiscale else layer.data.shape
+    return tuple(int(side) for side in (shape[:-1] if getattr(layer, "rgb", False) else shape))
+
+
+def lies_over(layer: Layer, image: Layer) -> bool:
+    """Whether two layers have one shape and lie at one place, pixel on pixel."""
+    if mask_shape(layer) != mask_shape(image):
+        return False
+    corner = np.array(mask_shape(image)) - 1
+    step = float(np.min(np.abs(image.scale)))
+    places = [(layer.data_to_world(at), image.data_to_world(at)) for at in (0 * corner, corner)]
+    return all(np.allclose(one, other, atol=step / 2) for one, other in places)
 
 
 def medical_image(layer: Image, siblings: Sequence[Image] = ()) -> MedicalImage:
@@ -85,6 +124,7 @@ def medical_image(layer: Image, siblings: Sequence[Image] = ()) -> MedicalImage:
     """
     axes = _axes(layer)
     spacing, unit = _spacing(layer, axes)
+    _check_channels(layer, siblings)
     if siblings:
         data = _stacked([layer, *siblings])
         return MedicalImage(data, axes + "C", spacing, unit, name=layer.name)
@@ -102,11 +142,22 @@ def describe(layer: Image, siblings: Sequence[Image] = ()) -> str:
     """
     axes = _axes(layer)
     spacing, unit = _spacing(layer, axes)
+    _check_channels(layer, siblings)
     shape = layer.data[0].shape if layer.multiscale else layer.data.shape
     sides = " x ".join(str(side) for side in shape[: len(axes)])
     channels = len(siblings) + 1 if siblings else min(3, shape[-1]) if layer.rgb else 1
     steps = "" if unit == "pixel" else f", spacing {' x '.join(f'{step:.4g}' for step in spacing)} {unit}"
     return f"{sides} px, {channels} channel{'s' * (channels > 1)}{steps}"
+
+
+def _check_channels(layer: Layer, siblings: Sequence[Layer]) -> None:
+    """Some of an image's channels are not the image; a single one may be meant."""
+    wanted, there = int(_noted(layer).get("channels", 1)), 1 + len(siblings)
+    if 1 < there < wanted:
+        raise ImageError(
+            f"Only {there} of the {wanted} channels of '{layer.name}' are open. Open the file again, or close all but "
+            "one channel to use that one alone."
+        )
 
 
 def _noted(layer: Layer) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from napari_medseg.models.engine.client import Engine, Job
@@ -16,6 +16,9 @@ from .background import Background
 from .choices import choices, version_rows
 from .engine_link import EngineLink
 from .state import CurvePoint, PanelState
+
+BEGINNING = 20.0
+"""Seconds that a fine-tuning may be written down in the ledger before the engine knows it."""
 
 
 class Learning:
@@ -37,12 +40,20 @@ class Learning:
         self._job: Job | None = None
         self._followed: set[str] = set()  # ids of fine-tunings that this panel follows or has seen end
         self._seen: int | None = None
+        self._reads = self._shown = 0  # numbers of the last read of the ledger, and of the one that is shown
+        self._cancelled = False
         self._new = 0  # cases accepted here since the last fine-tuning began
 
     def refresh(self, then: Callable[[], None] | None = None) -> None:
         """Show the ledger as it is now."""
+        ledger = self.ledger
+        self._reads += 1
+        number = self._reads
 
         def shown(found: dict[str, Any]) -> None:
+            if ledger is not self.ledger or number < self._shown:
+                return  # of another project, or older than what is shown
+            self._shown = number
             unfinished: JobRecord | None = found.pop("unfinished")
             was = self._state.active
             for name, value in found.items():
@@ -54,17 +65,26 @@ class Learning:
             if then:
                 then()
 
-        self._background.run(self._read, shown, self._failed)
+        self._background.run(lambda: _read(ledger), shown, self._unreadable)
 
     def poll(self) -> None:
         """Refresh if any window or command has changed the ledger; cheap enough for every second."""
+        ledger = self.ledger
 
         def compared(changes: int) -> None:
-            if changes != self._seen:
+            if ledger is self.ledger and changes != self._seen:
                 self._seen = changes
                 self.refresh()
 
-        self._background.run(self.ledger.changes, compared)
+        self._background.run(ledger.changes, compared, self._unreadable)
+
+    def project_opened(self, ledger: Ledger) -> None:
+        """Go on with another project."""
+        self.ledger = ledger
+        self._seen, self._new = None, 0
+        self._followed.clear()
+        self._state.curve, self._state.learning_about = (), ""
+        self.refresh()
 
     def start(self) -> None:
         """Fine-tune the picked model on the corrections; does nothing while one is under way."""
@@ -74,20 +94,25 @@ class Learning:
         self._state.learning = 0.0
         self._state.learning_about = "Waiting for the trainer"
         self._state.curve = ()
-        self._new = 0
-        base = self._state.model or None
+        self._new, self._cancelled = 0, False
+        base, project = self._state.model or None, self.ledger.folder
 
         def ask(engine: Engine) -> None:
-            job = start_finetuning(engine, self.ledger.folder, base, self.config, self._report)
+            if self._cancelled:
+                raise CancelledError("The fine-tuning was cancelled before it began.")
+            job = start_finetuning(engine, project, base, self.config, self._report)
+            if self._cancelled:
+                job.cancel()
             self._background.post(lambda: self._follow(job))
 
         self._link.use(ask, self._failed)
 
     def cancel(self) -> None:
         """Stop the fine-tuning; the active model and all corrections stay."""
+        self._cancelled = True
+        self._state.learning_about = "Cancelling"
         if self._job is not None:
-            self._state.learning_about = "Cancelling"
-            self._background.run(self._job.cancel)
+            self._background.run(self._job.cancel, finish=True)
 
     def accepted(self, record: CorrectionRecord) -> None:
         """A case came in: perhaps it is time to learn."""
@@ -102,28 +127,19 @@ class Learning:
             self._state.model = name
             self.refresh()
 
-        self._background.run(lambda: self.ledger.activate(name), done, self._failed)
+        self._background.run(lambda: self.ledger.activate(name), done, self._not_done)
 
     def choose_base(self, card: str) -> None:
         """A project without versions starts from the card that was picked last."""
         if not self._state.versions and card != self._state.active:
-            self._background.run(lambda: self.ledger.set_base(card), lambda _: setattr(self._state, "active", card))
+            self._background.run(
+                lambda: self.ledger.set_base(card), lambda _: setattr(self._state, "active", card), self._not_done
+            )
 
     def _learn_if_due(self) -> None:
         due = self._state.learn_every and self._new >= self._state.learn_every
         if due and self._state.learning is None:
             self.start()
-
-    def _read(self) -> dict[str, Any]:
-        training, held_out = self.ledger.split()
-        return {
-            "models": choices(self.ledger),
-            "active": self.ledger.active(),
-            "corrections": len(training) + len(held_out),
-            "held_out": len(held_out),
-            "versions": version_rows(self.ledger),
-            "unfinished": self.ledger.unfinished_job(),
-        }
 
     def _find(self, unfinished: JobRecord) -> None:
         """Follow a fine-tuning that another window or an earlier session started."""
@@ -131,8 +147,11 @@ class Learning:
 
         def ask(engine: Engine) -> None:
             job = follow_finetuning(engine, unfinished.id, self._report)
+            young = (datetime.now(UTC) - unfinished.updated.astimezone(UTC)).total_seconds() < BEGINNING
             if job is not None:
                 self._background.post(lambda: self._follow(job))
+            elif young:  # another window has written it down and is about to start it: look again at the next change
+                self._background.post(lambda: self._look_again(unfinished))
             else:
                 said = "A fine-tuning was interrupted. Press Fine-tune now to go on from where it was."
                 self._background.post(lambda: self._ended(said))
@@ -140,6 +159,11 @@ class Learning:
         if self._state.learning is None:
             self._state.learning, self._state.curve = 0.0, ()
             self._link.use(ask, self._failed)
+
+    def _look_again(self, unfinished: JobRecord) -> None:
+        self._followed.discard(unfinished.id)
+        self._state.learning = None
+        self._seen = None
 
     def _follow(self, job: Job) -> None:
         self._job = job
@@ -167,10 +191,24 @@ class Learning:
         self.refresh()
 
     def _failed(self, reason: str) -> None:
+        """The fine-tuning did not succeed."""
         self._job = None
         self._state.learning = None
         self._state.learning_about = ""
+        if self._cancelled:
+            self._state.notice = reason
+        else:
+            self._state.problem = reason
+        self.refresh()
+
+    def _not_done(self, reason: str) -> None:
+        """Something else did not succeed; a fine-tuning under way goes on."""
         self._state.problem = reason
+
+    def _unreadable(self, reason: str) -> None:
+        """The ledger could not be read; said once, not each second."""
+        if self._state.problem != reason:
+            self._state.problem = reason
 
     def _report(self, now: dict[str, Any]) -> None:
         """Called by the engine's connection, from its own thread."""
@@ -190,13 +228,21 @@ class Learning:
         self._background.post(show)
 
 
+def _read(ledger: Ledger) -> dict[str, Any]:
+    """What the panel shows of a ledger, by the names of its state."""
+    training, held_out = ledger.split()
+    return {
+        "models": choices(ledger),
+        "active": ledger.active(),
+        "corrections": len(training) + len(held_out),
+        "held_out": len(held_out),
+        "versions": version_rows(ledger),
+        "unfinished": ledger.unfinished_job(),
+    }
+
+
 def in_time(eta: float) -> str:
     """Seconds left, as one would say it; nothing if it cannot be told."""
     if not 0 < eta < 1e6:
         return ""
     return f"about {round(eta / 60)} min left" if eta >= 90 else f"about {max(5, round(eta / 5) * 5)} s left"
-
-
-def quick(config: FineTuneConfig, seconds: float) -> FineTuneConfig:
-    """The same way of learning for another time."""
-    return replace(config, training=replace(config.training, seconds=seconds))

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from napari.layers import Image, Labels
 from psygnal import Signal
 
 from .effort import EffortClock
-from .image_layers import METADATA_KEY, channel_siblings, mask_layer_settings
+from .image_layers import first_channel, is_image, lies_over, mask_layer_settings, mask_shape
 from .state import PanelState
 
 
@@ -21,27 +20,28 @@ class Mask:
     """A mask in work.
 
     Attributes:
+        image: the layer that it is a mask of.
         layer: where the user sees and corrects it.
         predicted: what the model had proposed; None if the user drew it alone.
         model: which model that was.
         clock: seconds and edits since it was proposed or last accepted.
+        changes: how often its pixels were changed by the user: strokes, undo, redo, replaced data.
+        unsaved: whether there are changes that are not in the ledger.
         accepted: whether it is in the ledger as it is.
     """
 
+    image: Image
     layer: Labels
     predicted: npt.NDArray[Any] | None = None
     model: str | None = None
     clock: EffortClock = field(default_factory=EffortClock)
+    changes: int = 0
+    unsaved: bool = False
     accepted: bool = False
-
-    @property
-    def unsaved(self) -> bool:
-        """Whether the user has put work into it that is not in the ledger."""
-        return self.clock.edits > 0 and not self.accepted
 
 
 class Masks:
-    """Follows the viewer's layers: the chosen image, the mask that belongs to it, and the strokes on it.
+    """Follows the viewer's layers: the chosen image, the masks that belong to it, and the strokes on them.
 
     Layers are held as objects. A mask is never overwritten: napari's own undo history would write old pixels into
     the new mask, and a user's strokes would be gone; a new proposal gets a new layer instead.
@@ -52,21 +52,26 @@ class Masks:
 
     def __init__(self, viewer: Any, state: PanelState) -> None:
         self._viewer, self._state = viewer, state
-        self._of: dict[Image, Mask] = {}
+        self._all: list[Mask] = []
+        self._current: dict[Image, Mask] = {}
+        self._deleted: list[Mask] = []  # with unsaved work, the last one last
         for event, call in self._followed_events():
             event.connect(call)
         state.events.image.connect(self._show)
         for layer in viewer.layers:
-            layer.events.name.connect(self._renamed)
-            self._adopt(layer)
+            layer.events.name.connect(self._listed)
         if state.image is None:
-            state.image = next((layer for layer in reversed(viewer.layers) if is_image(layer)), None)
+            state.image = next(iter(self.images()), None)
+        for layer in viewer.layers:
+            self._adopt(layer)
 
     def let_go(self) -> None:
         """Follow the viewer no more."""
         for event, call in self._followed_events():
             event.disconnect(call)
-        self._of.clear()
+        for layer in self._viewer.layers:
+            layer.events.name.disconnect(self._listed)
+        self._all, self._deleted, self._current = [], [], {}
         self._viewer = None
 
     def images(self) -> list[Image]:
@@ -75,72 +80,79 @@ class Masks:
         return [layer for layer in layers if layer is first_channel(layer, self._viewer.layers)]
 
     def current(self) -> Mask | None:
-        """The mask of the chosen image."""
-        return self._of.get(self._state.image)
+        """The mask of the chosen image that was last proposed, painted or selected."""
+        return self._current.get(self._state.image)
 
     def unsaved(self) -> list[Mask]:
-        """All masks with work in them that is not in the ledger."""
-        return [mask for mask in self._of.values() if mask.unsaved]
+        """All masks with work in them that is not in the ledger, deleted ones too."""
+        return [mask for mask in [*self._all, *self._deleted] if mask.unsaved]
 
-    def propose(self, image: Image, labels: npt.NDArray[Any], model: str) -> bool:
+    def propose(self, image: Image, labels: npt.NDArray[Any], predicted: npt.NDArray[Any], model: str) -> bool:
         """Show what a model answered for an image; False if the image is gone or has changed its shape.
 
         An untouched earlier proposal gives way; one that the user worked on stays, hidden, beneath the new one.
+
+        Args:
+            image: the layer that was segmented.
+            labels: the mask, for the layer; a copy that may be painted on.
+            predicted: the same mask, to be kept as it is.
+            model: its name.
         """
-        if image not in self._viewer.layers or labels.shape != _mask_shape(image):
+        if image not in self._viewer.layers or labels.shape != mask_shape(image):
             return False
-        earlier = self._of.pop(image, None)
+        earlier = self._current.get(image)
+        layer = Labels(labels, name=f"{image.name} mask", **mask_layer_settings(image))
+        self._begin(Mask(image, layer, predicted, model))
+        self._viewer.layers.insert(self._viewer.layers.index(image) + 1, layer)
         if earlier is not None and earlier.layer in self._viewer.layers:
             if earlier.unsaved or earlier.predicted is None:
                 earlier.layer.visible = False
             else:
                 self._viewer.layers.remove(earlier.layer)
-        if self._state.answer == "instances" and labels.dtype == np.uint8:
-            labels = labels.astype(np.uint16)  # a brush may add object 256
-        layer = Labels(labels, name=f"{image.name} mask", **mask_layer_settings(image))
-        self._of[image] = self._followed(Mask(layer, labels.copy(), model))
-        self._viewer.layers.insert(self._viewer.layers.index(image) + 1, layer)
         self._viewer.layers.selection.active = layer
-        self._show()
         return True
 
-    def saved(self, mask: Mask, edits: int) -> None:
-        """A mask is in the ledger as it was after `edits` edits; strokes since then still count as unsaved."""
-        mask.accepted = mask.clock.edits == edits
-        later = mask.clock.edits - edits
+    def saved(self, mask: Mask, changes: int) -> None:
+        """A mask is in the ledger as it was after `changes` changes; later ones are still unsaved."""
+        later = mask.changes - changes
+        mask.accepted, mask.unsaved = later == 0, later > 0
         mask.clock.restart()
         mask.clock.edits = later
         self._show()
 
     def forget_accepted(self) -> None:
-        """Another project: nothing is in its ledger yet."""
-        for mask in self._of.values():
-            mask.accepted = False
+        """Another project: nothing is in its ledger yet, and its models made none of these masks."""
+        for mask in self._all:
+            mask.accepted, mask.model = False, None
         self._show()
 
     def put_back(self) -> None:
-        """Have a mask that was deleted with unsaved work in the layer list again."""
-        layer, self._state.deleted_mask = self._state.deleted_mask, None
-        if layer is not None and layer not in self._viewer.layers:
-            self._viewer.add_layer(layer)
-            self._show()
+        """Have the mask that was last deleted with unsaved work in the layer list again, as the mask of its image."""
+        if self._deleted:
+            mask = self._deleted.pop()
+            self._all.append(mask)
+            self._current[mask.image] = mask
+            self._viewer.layers.append(mask.layer)
+            self._viewer.layers.selection.active = mask.layer
+        self._show()
 
     def _followed_events(self) -> list[tuple[Any, Callable[..., None]]]:
         viewer = self._viewer
         return [
             (viewer.layers.events.inserted, self._inserted),
             (viewer.layers.events.removed, self._removed),
-            (viewer.layers.events.reordered, self._renamed),
+            (viewer.layers.events.reordered, self._listed),
+            (viewer.layers.selection.events.active, self._selected),
             (viewer.dims.events.current_step, self._looked),
             (viewer.cursor.events.position, self._looked),
         ]
 
-    def _renamed(self) -> None:
+    def _listed(self) -> None:
         self.layers_changed.emit()
 
     def _inserted(self, event: Any) -> None:
         layer = event.value
-        layer.events.name.connect(self._renamed)
+        layer.events.name.connect(self._listed)
         self.layers_changed.emit()
         if is_image(layer) and layer is first_channel(layer, self._viewer.layers):
             self._state.image = layer
@@ -149,37 +161,59 @@ class Masks:
     def _adopt(self, layer: Any) -> None:
         """A Labels layer that the user made over an image without a mask is the mask of that image."""
         image = self._state.image
-        known = any(mask.layer is layer for mask in self._of.values())
-        free = image is not None and image not in self._of and not known
-        if free and isinstance(layer, Labels) and not layer.multiscale and layer.data.shape == _mask_shape(image):
-            self._of[image] = self._followed(Mask(layer))
-            self._show()
+        free = image is not None and image not in self._current and not self._mask_of(layer)
+        if free and isinstance(layer, Labels) and not layer.multiscale and lies_over(layer, image):
+            self._begin(Mask(image, layer))
+            self._state.notice = f"'{layer.name}' is taken as the mask of '{image.name}'."
 
     def _removed(self, event: Any) -> None:
         layer = event.value
+        layer.events.name.disconnect(self._listed)
         self.layers_changed.emit()
-        for image, mask in list(self._of.items()):
-            if mask.layer is layer:
-                if mask.unsaved:
-                    self._state.deleted_mask = layer
-                else:
-                    del self._of[image]
-        if layer in self._of and not self._of[layer].unsaved:
-            del self._of[layer]
+        if mask := self._mask_of(layer):
+            self._all.remove(mask)
+            if self._current.get(mask.image) is mask:
+                del self._current[mask.image]
+            if mask.unsaved:
+                self._deleted.append(mask)
         if layer is self._state.image:
             self._state.image = next(iter(self.images()), None)
-        else:
-            self._show()
+        self._show()
 
-    def _followed(self, mask: Mask) -> Mask:
-        def painted() -> None:
-            mask.clock.touch(edit=True)
-            mask.accepted = False
-            if mask is self.current():
-                self._show()
+    def _selected(self, event: Any) -> None:
+        """Whoever selects a mask, or an image, means that one from now on."""
+        layer = event.value
+        if mask := self._mask_of(layer):
+            self._choose(mask)
+        elif layer is not None and is_image(layer):
+            self._state.image = first_channel(layer, self._viewer.layers)
 
-        mask.layer.events.paint.connect(lambda event: painted())
-        return mask
+    def _choose(self, mask: Mask) -> None:
+        self._current[mask.image] = mask
+        if mask.image in self._viewer.layers:
+            self._state.image = mask.image
+        self._show()
+
+    def _mask_of(self, layer: Any) -> Mask | None:
+        return next((mask for mask in self._all if mask.layer is layer), None)
+
+    def _begin(self, mask: Mask) -> None:
+        """Know a mask from now on, and every change that the user makes to its pixels."""
+        self._all.append(mask)
+        self._current[mask.image] = mask
+
+        def changed(*, edit: bool = True) -> None:
+            if self._viewer is None:
+                return
+            mask.clock.touch(edit=edit)
+            mask.changes += 1
+            mask.unsaved, mask.accepted = True, False
+            self._choose(mask)
+
+        mask.layer.events.paint.connect(lambda event: changed())
+        mask.layer.events.data.connect(lambda event: changed())
+        _announce_history(mask.layer, changed)
+        self._show()
 
     def _looked(self) -> None:
         mask = self.current()
@@ -192,19 +226,16 @@ class Masks:
         self._state.mask = mask.layer if mask and shown else None
         self._state.edits = mask.clock.edits if mask else 0
         self._state.accepted = bool(mask and mask.accepted)
+        self._state.deleted_mask = self._deleted[-1].layer if self._deleted else None
 
 
-def is_image(layer: Any) -> bool:
-    """Whether a layer is an image of the user's, and not one of our overlays."""
-    return isinstance(layer, Image) and not (layer.metadata.get(METADATA_KEY) or {}).get("overlay")
+def _announce_history(layer: Labels, changed: Callable[[], None]) -> None:
+    """Have undo and redo of a layer told, for which napari has no event."""
+    for name in ("undo", "redo"):
+        original = getattr(layer, name)
 
+        def announced(original: Callable[[], None] = original) -> None:
+            original()
+            changed()
 
-def first_channel(layer: Image, layers: Any) -> Image:
-    """The layer that stands for all channels of an image."""
-    channels = [layer, *channel_siblings(layer, (other for other in layers if isinstance(other, Image)))]
-    return min(channels, key=lambda one: int((one.metadata.get(METADATA_KEY) or {}).get("channel", 0)))
-
-
-def _mask_shape(image: Image) -> tuple[int, ...]:
-    shape = image.data[0].shape if image.multiscale else image.data.shape
-    return tuple(int(side) for side in (shape[:-1] if image.rgb else shape))
+        setattr(layer, name, announced)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QLabel, QScrollArea, QShortcut, QVBoxLayout, QWidget
 from superqt import QCollapsible
@@ -67,12 +67,19 @@ class MedSegPanel(QWidget):
         LedgerError, WriteError: the project cannot be opened.
     """
 
-    def __init__(self, viewer: Any, project: Path | None = None, config: FineTuneConfig | None = None) -> None:
+    working = False
+    """Whether the panel holds its project and its line to the engine."""
+
+    _docked = False
+
+    # napari gives the viewer to a parameter that is annotated with this very name.
+    def __init__(
+        self, viewer: napari.viewer.Viewer, project: Path | None = None, config: FineTuneConfig | None = None
+    ) -> None:
         super().__init__()
         self._courier = Courier()
         self.controller = PanelController(viewer, project or default_project(), self._courier.post, config)
         self.state = self.controller.state
-        self.working = True  # False once it has let go of the project and the engine
         self.hint, self.problem, self.notice = text(self, "hint"), text(self, "problem"), text(self, "notice")
         self.status = text(self, "status")
         self.sections: dict[str, QWidget] = {
@@ -90,6 +97,7 @@ class MedSegPanel(QWidget):
         self._poll.timeout.connect(self.controller.learning.poll)
         self._poll.start()
         self._closing = ClosingGuard(self)
+        self.working = True
         follow(self.state, lambda: self.hint.setText(next_step(self.state)), *PanelState.model_fields)
         follow(self.state, lambda: _show_if_any(self.problem, self.state.problem), "problem")
         follow(self.state, lambda: _show_if_any(self.notice, self.state.notice), "notice")
@@ -116,10 +124,14 @@ class MedSegPanel(QWidget):
         super().showEvent(event)
         self._closing.watch(self.window())
 
-    def closeEvent(self, event: Any) -> None:
-        """The dock was closed."""
-        self.let_go()
-        super().closeEvent(event)
+    def event(self, event: Any) -> bool:
+        """Qt's hook: when the panel is taken out of its dock, or closed, it lets go."""
+        taken_out = event.type() == QEvent.Type.ParentChange and self.parent() is None and self._docked
+        if event.type() == QEvent.Type.ParentChange and self.parent() is not None:
+            self._docked = True
+        if taken_out or event.type() == QEvent.Type.Close:
+            self.let_go()
+        return bool(super().event(event))
 
     def _lay_out(self) -> None:
         inner = QWidget(self)
@@ -152,11 +164,6 @@ class MedSegPanel(QWidget):
             shortcut = QShortcut(QKeySequence(key), self)
             shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
             shortcut.activated.connect(press)
-
-
-def make_panel(viewer: napari.viewer.Viewer) -> MedSegPanel:
-    """The panel, as napari's plugin menu opens it."""
-    return MedSegPanel(viewer)
 
 
 def status_line(state: PanelState) -> str:

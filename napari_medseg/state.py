@@ -53,7 +53,8 @@ class PanelState(EventedModel):
         image: the chosen image layer, held as an object, since it may be renamed; None if there is none.
         image_about: size, channels and spacing of it, in words; or why it cannot be used.
         image_usable: whether it can be segmented.
-        group: patient or file that the image belongs to.
+        origin: file that the image came from, or its layer's name; stands for the patient if `group` is empty.
+        group: patient that the image belongs to, as typed.
         models: what can be picked.
         model: name of the picked one.
         answer: what it shall answer with, "instances" or "mask".
@@ -84,6 +85,7 @@ class PanelState(EventedModel):
     image: Any = None
     image_about: str = ""
     image_usable: bool = False
+    origin: str = ""
     group: str = ""
     models: tuple[ModelChoice, ...] = ()
     model: str = ""

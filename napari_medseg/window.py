@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,13 @@ def open_window(paths: Sequence[Path] = (), *, sample: str | None = None, projec
 def make_window(
     paths: Sequence[Path] = (), *, sample: str | None = None, project: Path | None = None
 ) -> tuple[Any, Any]:
-    """The viewer and its panel, shown."""
+    """The viewer and its panel, shown; the panel is the one that napari's plugin menu opens and closes."""
     import napari
 
-    from .panel import MedSegPanel
-
+    if project is not None:
+        os.environ["MEDSEG_PROJECT"] = str(project)
     viewer = napari.Viewer(title="MedSeg")
-    panel = MedSegPanel(viewer, project)
-    viewer.window.add_dock_widget(panel, name="MedSeg", area="right")
+    _, panel = viewer.window.add_plugin_dock_widget("napari-medseg", "MedSeg")
     if sample is not None:
         viewer.open_sample("napari-medseg", sample)
     panel.controller.open_images(paths)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from napari_medseg.models.errors import LedgerError
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -38,5 +40,15 @@ class FineTuneConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FineTuneConfig:
-        """The inverse of `dataclasses.asdict`; the one place where older ones are brought up to date."""
-        return cls(**values | {"training": TrainingConfig(**values["training"])})
+        """The inverse of `dataclasses.asdict`; the one place where older ones are brought up to date.
+
+        Raises:
+            LedgerError: values that this version of the program does not know, or lacks.
+        """
+        try:
+            return cls(**values | {"training": TrainingConfig(**values["training"])})
+        except (KeyError, TypeError) as error:
+            raise LedgerError(
+                f"This fine-tuning was asked for by another version of MedSeg, with options that this one cannot "
+                f"follow ({error}). Start it anew."
+            ) from error

@@ -85,7 +85,7 @@ def evaluate(
     """
     if isinstance(data, Ledger):
         model = str(model or data.active())
-        network = load_model(weights_of(data, model))
+        network = load_model(data.reference(model))
         cases, count = corrections_as_cases(data, unseen(data))
     else:
         model = str(model or "nuclei")
@@ -118,12 +118,6 @@ def classes_of(network: nn.Module) -> int:
     """Logit channels of a network that has a card."""
     card: ModelCard = network.card  # type: ignore[assignment]
     return card.classes
-
-
-def weights_of(ledger: Ledger, model: str) -> str | Path:
-    """What `load_model` takes for a version of the project; any other name or file as it is."""
-    known = {version.name for version in ledger.models()}
-    return ledger.weights(model) if model in known else model
 
 
 def unseen(ledger: Ledger) -> list[CorrectionRecord]:

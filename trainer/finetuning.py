@@ -8,32 +8,31 @@ from __future__ import annotations
 import contextlib
 import copy
 import datetime
-import io
 import logging
 import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 from torch import nn
 
 from napari_medseg.models.cards import ModelCard
 from napari_medseg.models.checkpoints import load_model, serialise
 from napari_medseg.models.devices import use_threads
-from napari_medseg.models.durable import write
-from napari_medseg.models.errors import CancelledError, LedgerError, MedSegError
+from napari_medseg.models.errors import CancelledError, MedSegError
 
 from .config import FineTuneConfig
-from .evaluation import classes_of, corrections_as_cases, score, weights_of
+from .evaluation import classes_of, corrections_as_cases, score
 from .ledger import Ledger
 from .outcome import FineTuneProgress, FineTuneResult
 from .records import CorrectionRecord, JobRecord
-from .samples import Batches, Plane, planes_of
-from .training import TrainingState, train
+from .samples import Batches, KeptPlanes, Plane, planes_of
+from .split import learnable
+from .training import TrainingState, one_device, train
+from .versions import Overtaken
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ def finetune(
         base: a card's name or a version; by default the active model.
         budget: seconds to train for; instead of the configuration's.
         config: how to learn.
-        job: an unfinished one of this ledger to go on with, with its base and its configuration's checkpoint.
+        job: an unfinished one of this ledger to go on with, as it was asked for: base, budget and config are its own.
         progress: called after each step.
         cancel: asked before each step; if it answers True nothing is kept and the active model stays.
 
@@ -65,15 +64,14 @@ def finetune(
         ModelError: no such base, or corrections with labels that it does not know.
     """
     started = time.monotonic()
-    config = config or FineTuneConfig()
-    if budget is not None:
-        config = replace(config, training=replace(config.training, seconds=budget))
-    training, held_out = ledger.split()
-    if not training:
-        raise LedgerError("There are no corrections to learn from yet. Accept a case first; two are better.")
-    job = job or ledger.start_job(base or ledger.active(), asdict(config))
+    if job is None:
+        config = config or FineTuneConfig()
+        if budget is not None:
+            config = replace(config, training=replace(config.training, seconds=budget))
+        learnable(ledger.split()[0])
+        job = ledger.start_job(base or ledger.active(), asdict(config))
     try:
-        run = _FineTuning(ledger, job, config, training, held_out, progress, cancel)
+        run = _FineTuning(ledger, job, progress, cancel)
         result = run.result(started)
     except CancelledError as error:  # in training, or in the predictions before and after it
         ledger.update_job(job.id, state="cancelled", message="Cancelled; the active model is as it was.")
@@ -89,7 +87,7 @@ def finetune(
     return result
 
 
-def run_folder(ledger: Ledger, job: JobRecord) -> Path:
+def checkpoint_of(ledger: Ledger, job: JobRecord) -> Path:
     """The checkpoint of a job."""
     return ledger.job_folder(job.id) / "checkpoint.pt"
 
@@ -97,7 +95,7 @@ def run_folder(ledger: Ledger, job: JobRecord) -> Path:
 def _forget_checkpoint(ledger: Ledger, job: JobRecord) -> None:
     """A job that ended is never taken up again."""
     with contextlib.suppress(MedSegError, OSError):
-        run_folder(ledger, job).unlink(missing_ok=True)
+        checkpoint_of(ledger, job).unlink(missing_ok=True)
 
 
 class _FineTuning:
@@ -107,14 +105,12 @@ class _FineTuning:
         self,
         ledger: Ledger,
         job: JobRecord,
-        config: FineTuneConfig,
-        training: list[CorrectionRecord],
-        held_out: list[CorrectionRecord],
         progress: Callable[[FineTuneProgress], None] | None,
         cancel: Callable[[], bool] | None,
     ) -> None:
-        self.ledger, self.job, self.config = ledger, job, config
-        self.training, self.held_out = training, held_out
+        self.ledger, self.job, self.config = ledger, job, FineTuneConfig.from_dict(job.config)
+        self.training, self.held_out = ledger.split()
+        learnable(self.training)
         self.progress, self.cancel = progress, cancel
         self.told = 0.0  # when the ledger was last told how far we are
 
@@ -126,7 +122,7 @@ class _FineTuning:
         torch.manual_seed(self.config.training.seed)
         self._tell(0.0, math.inf, 0, math.nan, None, "Looking at how good the active model is")
         active = self.ledger.active()
-        before = self._dice(load_model(weights_of(self.ledger, active)), self.held_out)
+        before = self._dice(load_model(self.ledger.reference(active)), self.held_out)
         state = self._train(before)
         self._tell(1.0, 0.0, state.step, math.nan, None, "Comparing the new model with the active one")
         after = self._dice(state.averaged, self.held_out)
@@ -144,24 +140,35 @@ class _FineTuning:
             steps=state.step,
             seconds=round(time.monotonic() - started, 1),
         )
-        version = self.ledger.add_version(
-            content,
-            card.to_json(),
-            self.job.base,
-            metrics={
-                "job": self.job.id,
-                "result": asdict(result),
-                "dice_before": before,
-                "dice_after": after,
-                "compared_with": active,
-                "trained_on": [record.id for record in self.training],
-                "held_out": [record.id for record in self.held_out],
-                "steps": state.step,
-                "config": asdict(self.config),
-            },
-            reason=reason,
-            activate=promoted,
-        )
+        figures = {
+            "dice_before": before,
+            "dice_after": after,
+            "compared_with": active,
+            "trained_on": [record.id for record in self.training],
+            "held_out": [record.id for record in self.held_out],
+            "steps": state.step,
+            "config": asdict(self.config),
+        }
+        return self._keep(content, card, result, figures)
+
+    def _keep(self, content: bytes, card: ModelCard, result: FineTuneResult, figures: dict[str, Any]) -> FineTuneResult:
+        """Add the version; as a candidate if another model was activated than the one that it was compared with."""
+        try:
+            version = self.ledger.add_version(
+                content,
+                card.to_json(),
+                self.job.base,
+                {"job": self.job.id, "result": asdict(result), **figures},
+                result.reason,
+                activate=result.promoted,
+                only_if_active=figures["compared_with"] if result.promoted else None,
+            )
+        except Overtaken:
+            reason = (
+                f"Kept as a candidate: it was compared with {figures['compared_with']}, and another model was made "
+                "active meanwhile. Compare the two on the held-out cases, or activate it yourself."
+            )
+            return self._keep(content, card, replace(result, promoted=False, reason=reason), figures)
         return replace(result, version=version.name)
 
     def _made_before(self) -> FineTuneResult | None:
@@ -186,16 +193,17 @@ class _FineTuning:
 
     def _train(self, before: list[float]) -> TrainingState:
         config = self.config.training
-        fabric = Fabric(precision="bf16-mixed" if torch.cuda.is_available() else "32-true")
-        network = load_model(weights_of(self.ledger, self.job.base)).to(memory_format=torch.channels_last)
+        fabric = one_device()
+        network = load_model(self.ledger.reference(self.job.base)).to(memory_format=torch.channels_last)
         averaged = copy.deepcopy(network).to(fabric.device)
         optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        state = TrainingState(*_set_up(fabric, network, averaged, optimiser))
-        file = run_folder(self.ledger, self.job)
-        if file.exists():
-            state.restore(torch.load(file, map_location=fabric.device, weights_only=True))
+        network, optimiser = fabric.setup(network, optimiser)
+        state = TrainingState(network, averaged, optimiser, cases=[record.id for record in self.training])
+        file = checkpoint_of(self.ledger, self.job)
+        if state.resume(file):
             log.info("going on after step %d", state.step)
-        planes = lru_cache(maxsize=64)(lambda case: self._planes(averaged, case))
+            self.training = [record for record in self.ledger.corrections(all=True) if record.id in state.cases]
+        planes = KeptPlanes(lambda case: self._planes(averaged, case))
         batches = Batches(planes, len(self.training), crop=config.crop, batch=config.batch, seed=config.seed)
         saved, looked = time.monotonic(), int(state.step and state.share(config) * self.config.evaluations)
         watched = self.held_out[: self.config.watched]
@@ -211,7 +219,7 @@ class _FineTuning:
             curve = None
             if time.monotonic() - saved > self.config.checkpoint:
                 saved = time.monotonic()
-                _save(state, file)
+                state.save(file)
         return state
 
     def _planes(self, network: nn.Module, case: int) -> list[Plane]:
@@ -221,7 +229,16 @@ class _FineTuning:
     def _dice(self, network: nn.Module, records: list[CorrectionRecord]) -> list[float]:
         """Dice of each held-out correction."""
         cases, count = corrections_as_cases(self.ledger, records)
-        return [case.dice for case in score(network, cases, count, cancel=self.cancel)]
+        return [case.dice for case in score(network, cases, count, cancel=self._alive)]
+
+    def _alive(self) -> bool:
+        """Whether to stop. Asked while figures are made, which may take minutes; so it tells the ledger that this
+        job lives, or another engine would take it up.
+        """
+        if time.monotonic() - self.told > 2:
+            self.told = time.monotonic()
+            self.ledger.update_job(self.job.id)
+        return bool(self.cancel and self.cancel())
 
     def _tell(self, share: float, eta: float, step: int, loss: float, dice: float | None, message: str) -> None:
         if self.progress:
@@ -243,17 +260,6 @@ def verdict(before: list[float], after: list[float]) -> tuple[bool, str]:
     if now >= was:
         return True, f"Active now: it is not worse ({figures})."
     return False, f"Kept as a candidate: it is worse than the active model ({figures})."
-
-
-def _set_up(fabric: Fabric, network: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer) -> tuple:
-    network, optimiser = fabric.setup(network, optimiser)
-    return network, averaged, optimiser
-
-
-def _save(state: TrainingState, file: Path) -> None:
-    content = io.BytesIO()
-    torch.save(state.to_checkpoint(), content)
-    write(file, content.getvalue())
 
 
 def _mean(values: list[float]) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,14 @@ from .config import FineTuneConfig
 from .ledger import Ledger
 from .outcome import FineTuneProgress
 from .project import is_project
+from .records import JobRecord
+from .split import learnable
+
+BEATS = 30.0
+"""Seconds; a fine-tuning that runs tells the ledger more often that it lives."""
+
+BEGINNING = 5.0
+"""Seconds that a fine-tuning may be in the ledger before the engine that is to run it knows it."""
 
 
 def start_finetuning(
@@ -42,15 +51,15 @@ def start_finetuning(
         The job; its result is a `FineTuneResult` as a dictionary.
 
     Raises:
-        LedgerError: there are no corrections to learn from.
+        LedgerError: there are no corrections to learn from, or another engine has the project's fine-tuning.
     """
     with Ledger.open(project) as ledger:
         record = ledger.unfinished_job()
-        if record and (running := follow_finetuning(engine, record.id, progress)):
+        if record and (running := _under_way(engine, ledger, record, progress)):
             return running
+        record = ledger.unfinished_job()  # it may have ended meanwhile
         if record is None:
-            if not ledger.split()[0]:
-                raise LedgerError("There are no corrections to learn from yet. Accept a case first; two are better.")
+            learnable(ledger.split()[0])
             record = ledger.start_job(base or ledger.active(), asdict(config or FineTuneConfig()))
     return engine.submit(
         "trainer",
@@ -61,6 +70,31 @@ def start_finetuning(
         progress=progress,
         outlive=True,
     )
+
+
+def _under_way(
+    engine: Engine, ledger: Ledger, record: JobRecord, progress: Callable[[dict[str, Any]], None] | None
+) -> Job | None:
+    """The unfinished job, if it is under way in this engine; None if it ended or was cut short.
+
+    Raises:
+        LedgerError: another engine runs it, as far as the ledger tells.
+    """
+    deadline = time.monotonic() + BEGINNING
+    while not record.finished:
+        if running := follow_finetuning(engine, record.id, progress):
+            return running
+        if (datetime.now(UTC) - record.updated).total_seconds() > BEATS:
+            return None  # its engine died
+        if time.monotonic() > deadline:
+            raise LedgerError(
+                f"This project was learning less than {BEATS:.0f} seconds ago, but not on this computer's engine. "
+                "Perhaps it is open on another computer, or by another user: look there and let it end, or cancel it. "
+                f"If its engine ended, ask again in {BEATS:.0f} seconds; it then goes on from its last checkpoint."
+            )
+        time.sleep(0.2)
+        record = ledger.job(record.id)
+    return None
 
 
 def follow_finetuning(
@@ -101,14 +135,7 @@ def run_finetuning(
             progress(asdict(now))
 
     with Ledger.open(project) as ledger:
-        record = ledger.job(job_id)
-        result = finetune(
-            ledger,
-            config=FineTuneConfig.from_dict(record.config),
-            job=record,
-            progress=report,
-            cancel=cancel,
-        )
+        result = finetune(ledger, job=ledger.job(job_id), progress=report, cancel=cancel)
     return asdict(result)
 
 

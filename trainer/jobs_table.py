@@ -15,7 +15,7 @@ from napari_medseg.models.errors import LedgerError
 
 from .database import Database
 from .records import JobRecord
-from .schema import STATES, UNFINISHED, Job, as_json
+from .schema import STATES, UNFINISHED, Job, as_json, now
 
 
 class JobsTable:
@@ -61,6 +61,7 @@ class JobsTable:
             row.progress = row.progress if progress is None else float(progress)
             row.message = row.message if message is None else message
             row.result = row.result if result is None else as_json(result)
+            row.updated = now()  # a sign of life, even if nothing else changed
             session.flush()
             return JobRecord.of(row)
 

@@ -16,7 +16,6 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -38,10 +37,7 @@ __all__ = ["AlreadyAccepted", "CorrectionRecord", "Effort", "JobRecord", "Ledger
 
 
 class Ledger:
-    """A project: corrections, versions and jobs. Usable from any thread, and by several processes at once.
-
-    Open it with `Ledger.open`; close it, or use it in a `with`.
-    """
+    """A project, as `Ledger.open` gives it. For any thread, and several processes at once; close it, or use `with`."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.folder = folder
@@ -199,6 +195,7 @@ class Ledger:
         reason: str,
         *,
         activate: bool,
+        only_if_active: str | None = None,
     ) -> ModelVersion:
         """Keep fine-tuned weights as the next version, and make it the active one or not, in one step.
 
@@ -209,15 +206,22 @@ class Ledger:
             metrics: how it did on held-out corrections, before and after.
             reason: one sentence for the user: why it was promoted, or why not.
             activate: whether it becomes the model that segments.
+            only_if_active: the model that it was compared with; `Overtaken` is raised if another one segments now.
 
         Raises:
             LedgerError, WriteError: it could not be kept; nothing was changed.
         """
-        return self._versions.add(weights, card, base, metrics, reason, activate=activate)
+        return self._versions.add(
+            weights, card, base, metrics, reason, activate=activate, only_if_active=only_if_active
+        )
 
     def weights(self, name: str) -> Path:
         """The file of a version's weights, checked against its hash; `LedgerError` if it is not what was added."""
         return self._versions.weights(name)
+
+    def reference(self, model: str) -> str:
+        """What `load_model` takes for a model: the weights file of a version, any other name as it is."""
+        return self._versions.reference(model)
 
     def start_job(self, base: str, config: Mapping[str, Any]) -> JobRecord:
         """Queue a fine-tuning of `base`; `LedgerError` if one is queued or running."""
@@ -274,9 +278,7 @@ class Ledger:
         """The ledger itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
 

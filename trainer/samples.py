@@ -1,11 +1,13 @@
 """Planes to train on, and the random crops of them that make up a batch.
 
-What a batch holds depends on the seed and the number of the step alone, so a training that was killed goes on
-from its last checkpoint with the very batches it would have seen.
+What a batch holds depends on the cases, the seed and the number of the step alone, so a training that was killed goes
+on from its last checkpoint with the very batches it would have seen. Its result is the same to the bit if it ends by
+steps; if it ends by time, how many steps it does is up to the machine.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +46,11 @@ class Plane:
     image: npt.NDArray[np.float32]
     target: npt.NDArray[np.uint8]
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, in bytes."""
+        return self.image.nbytes + self.target.nbytes
+
 
 def planes_of(image: MedicalImage, mask: npt.NDArray[Any], card: ModelCard) -> list[Plane]:
     """All planes of an image, at the scale and with the classes of the card.
@@ -70,6 +77,40 @@ def planes_of(image: MedicalImage, mask: npt.NDArray[Any], card: ModelCard) -> l
         )
         for index in np.ndindex(*mask.shape[:-2])
     ]
+
+
+class KeptPlanes:
+    """The planes of each case, of which those used last are kept; their number may differ by a thousand.
+
+    Args:
+        planes: reads the planes of a case.
+        limit: bytes to keep at most; a case that is larger by itself is kept alone, since it is drawn from again soon.
+    """
+
+    def __init__(self, planes: Callable[[int], Sequence[Plane]], limit: int = 2 * 2**30) -> None:
+        self._planes, self._limit = planes, limit
+        self._kept: OrderedDict[int, Sequence[Plane]] = OrderedDict()  # the one used last is the last
+        self.nbytes = 0
+
+    def __call__(self, case: int) -> Sequence[Plane]:
+        """The planes of a case."""
+        if case not in self._kept:
+            if self.nbytes > self._limit:  # beside one that is too large there is no room to read another
+                self._forget()
+            planes = self._planes(case)
+            self._kept[case] = planes
+            self.nbytes += _size(planes)
+            while self.nbytes > self._limit and len(self._kept) > 1:
+                self._forget()
+        self._kept.move_to_end(case)
+        return self._kept[case]
+
+    def _forget(self) -> None:
+        self.nbytes -= _size(self._kept.popitem(last=False)[1])
+
+
+def _size(planes: Sequence[Plane]) -> int:
+    return sum(plane.nbytes for plane in planes)
 
 
 class Batches:

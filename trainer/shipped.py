@@ -11,7 +11,6 @@ import argparse
 import copy
 import dataclasses
 import datetime
-import io
 import json
 import logging
 from collections.abc import Iterator
@@ -20,18 +19,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 
 from napari_medseg.models import create_model, predict, save_model
 from napari_medseg.models.cards import ModelCard
 from napari_medseg.models.devices import use_threads
-from napari_medseg.models.durable import write
 from napari_medseg.models.reading import read_image, read_mask
 
 from .config import TrainingConfig
 from .metrics import dice, iou
 from .samples import Batches, planes_of
-from .training import TrainingState, train
+from .training import TrainingState, one_device, train
 
 log = logging.getLogger("medseg.shipped")
 
@@ -96,15 +93,14 @@ def train_recipe(recipe: Recipe, folder: Path, checkpoint: Path) -> torch.nn.Mod
     """The trained network, its card as attribute `card`; `checkpoint` is written every 100 steps."""
     torch.manual_seed(recipe.config.seed)
     card, config = recipe.card, recipe.config
-    fabric = Fabric()
+    fabric = one_device()
     network = create_model(card.network, in_channels=card.in_channels, classes=card.classes, **card.config)
     network = network.to(memory_format=torch.channels_last)
-    averaged = copy.deepcopy(network)
+    averaged = copy.deepcopy(network).to(fabric.device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     network, optimiser = fabric.setup(network, optimiser)
     state = TrainingState(network, averaged, optimiser)
-    if checkpoint.exists():
-        state.restore(torch.load(checkpoint, weights_only=True))
+    if state.resume(checkpoint):
         log.info("going on after step %d", state.step)
     cases = [
         planes_of(read_image(image), read_mask(mask), card) for image, mask in pairs(folder, "train", recipe.prefix)
@@ -113,9 +109,7 @@ def train_recipe(recipe: Recipe, folder: Path, checkpoint: Path) -> torch.nn.Mod
     for step in train(fabric, state, batches, config, card.classes):
         if step.number % 100 == 0:
             log.info("step %d of %d, loss %.4f, %.0f s", step.number, config.steps, step.loss, state.elapsed)
-            content = io.BytesIO()
-            torch.save(state.to_checkpoint(), content)
-            write(checkpoint, content.getvalue())
+            state.save(checkpoint)
     averaged.card = card  # type: ignore[assignment]
     return averaged.eval()
 

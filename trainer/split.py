@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+
+from napari_medseg.models.errors import LedgerError
+
+from .records import CorrectionRecord
 
 
 def held_out_groups(groups: Iterable[str]) -> frozenset[str]:
@@ -19,3 +24,17 @@ def held_out_groups(groups: Iterable[str]) -> frozenset[str]:
             out would reorder the groups when somebody corrects an old image once more).
     """
     return frozenset(group for k, group in enumerate(dict.fromkeys(groups)) if k % 4 == 1)
+
+
+def learnable(training: list[CorrectionRecord]) -> None:
+    """Raise `LedgerError` if there is nothing to learn from."""
+    if not training:
+        raise LedgerError("There are no corrections to learn from yet. Accept a case first; two are better.")
+
+
+def group_of_file(path: Path) -> str:
+    """The group of an image of whose patient nothing is known: its file, wherever and however it is named.
+
+    The whole path, since `img.png` in two patients' folders is two patients; a ledger keeps its salted hash only.
+    """
+    return str(path.resolve())

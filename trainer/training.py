@@ -6,16 +6,20 @@ shipped weights all run it.
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric import Fabric
 from torch import nn
 
+from napari_medseg.models.devices import choose_device, choose_precision
+from napari_medseg.models.durable import write
 from napari_medseg.models.losses import segmentation_loss
 
 from .config import TrainingConfig
@@ -40,6 +44,7 @@ class TrainingState:
     optimiser: torch.optim.Optimizer
     step: int = 0  # steps done
     elapsed: float = 0.0  # s spent in them
+    cases: list[int] = field(default_factory=list)  # ids of what it learns from, if others may come meanwhile
 
     def share(self, config: TrainingConfig) -> float:
         """How much of the training is done, 0 to 1 or a little more."""
@@ -54,6 +59,7 @@ class TrainingState:
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "elapsed": self.elapsed,
+            "cases": self.cases,
         }
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
@@ -62,6 +68,29 @@ class TrainingState:
         self.averaged.load_state_dict(checkpoint["averaged"])
         self.optimiser.load_state_dict(checkpoint["optimiser"])
         self.step, self.elapsed = checkpoint["step"], checkpoint["elapsed"]
+        self.cases = checkpoint.get("cases", self.cases)
+
+    def save(self, file: Path) -> None:
+        """Write a checkpoint, all or nothing; `WriteError` if that cannot be done."""
+        content = io.BytesIO()
+        torch.save(self.to_checkpoint(), content)
+        write(file, content.getvalue())
+
+    def resume(self, file: Path) -> bool:
+        """Go back to the checkpoint in `file`; whether there is one."""
+        if not file.exists():
+            return False
+        self.restore(torch.load(file, map_location="cpu", weights_only=True))
+        return True
+
+
+def one_device() -> Fabric:
+    """The best device of this machine, and the precision that it is good at.
+
+    One device even where there are more: several would need a process each, which `Fabric.launch` starts.
+    """
+    half = choose_precision("auto", choose_device()) == torch.bfloat16
+    return Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if half else "32-true")
 
 
 def learning_rate(config: TrainingConfig, share: float) -> float:

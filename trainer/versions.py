@@ -21,6 +21,11 @@ from .database import Database
 from .records import ModelVersion
 from .schema import Activation, Setting, Version, as_json
 
+
+class Overtaken(LedgerError):  # noqa: N818 (nothing is wrong)
+    """Another model was made active than the one that a new version was compared with."""
+
+
 _VERSION_NAME = re.compile(r"v[0-9]+")
 
 
@@ -79,6 +84,7 @@ class Versions:
         reason: str,
         *,
         activate: bool,
+        only_if_active: str | None = None,
     ) -> ModelVersion:
         """Keep fine-tuned weights under the next free name, see `Ledger.add_version`."""
         content = weights if isinstance(weights, bytes) else _read(Path(weights))
@@ -92,6 +98,8 @@ class Versions:
         write(waiting, content)
         try:
             with self._database.writing() as session:
+                if only_if_active not in (None, active := _active(session)):
+                    raise Overtaken(f"{active} was made active meanwhile, not {only_if_active}. Nothing was changed.")
                 name = f"v{1 + (session.scalar(sa.select(sa.func.count(Version.id))) or 0)}"
                 write(self._path(name).with_suffix(".json"), card_text.encode())
                 with explained(self._path(name)):
@@ -135,6 +143,12 @@ class Versions:
                 "It was left as it is; put it back from a copy of the project, or activate another version."
             )
         return path
+
+    def reference(self, model: str) -> str:
+        """What the engine and `load_model` take for a model, see `Ledger.reference`."""
+        with self._database.reading() as session:
+            versions, _ = _known(session)
+        return str(self.weights(model)) if model in versions else model
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.safetensors"

@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,9 @@ async def serve(folder: Path, idle: float) -> None:
             security=security,
         ) as cluster:
             address = cluster.scheduler_address
-            write_address(EngineAddress(address, os.getpid(), security.tls_ca_file, security.tls_client_key), folder)
+            token = os.environ.get("MEDSEG_TOKEN", "")
+            mine = EngineAddress(address, os.getpid(), security.tls_ca_file, security.tls_client_key, token)
+            write_address(mine, folder)
             log.info("ready at %s", address)
             await _until_idle(cluster.scheduler, idle, folder)
     log.info("ended")
@@ -89,8 +92,7 @@ class _Visits(SchedulerPlugin):
 async def _until_idle(scheduler: Scheduler, idle: float, folder: Path) -> None:
     """Return when nobody has needed the engine for `idle` seconds, or was told to end; nobody can find it then."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _on_signal(stop.set)
     visits = _Visits()
     scheduler.add_plugin(visits)
     while not stop.is_set():
@@ -104,6 +106,16 @@ async def _until_idle(scheduler: Scheduler, idle: float, folder: Path) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), min(1.0, idle / 4))
     forget_address(folder)
+
+
+def _on_signal(stop: Callable[[], None]) -> None:
+    """Have `stop` called in the running loop at SIGTERM and SIGINT."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:  # on Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 
 def _connected(scheduler: Scheduler) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import platformdirs
 
 from ..durable import explained, write
+from ..errors import EngineError
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,15 @@ class EngineAddress:
         pid: of the engine's main process.
         certificate: PEM, of the authority, the client and the scheduler alike.
         key: PEM, the private key that belongs to it.
+        token: what whoever started it named it, in `MEDSEG_TOKEN`. The number of the process that was started is not
+            enough: in a virtual environment on Windows it is that of a launcher.
     """
 
     address: str
     pid: int
     certificate: str
     key: str
+    token: str = ""
 
     def security(self) -> Any:
         """The credentials as dask wants them."""
@@ -48,15 +53,37 @@ class EngineAddress:
 
 
 def runtime_folder() -> Path:
-    """This user's folder for things that live as long as a process; `MEDSEG_RUNTIME` overrides it."""
+    """This user's folder for things that live as long as a process; `MEDSEG_RUNTIME` overrides it.
+
+    Raises:
+        EngineError: the folder is another user's, who could read the engine's key in it.
+        WriteError: it cannot be made.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a folder under /tmp, where the session has none of its own, is closed below
         default = platformdirs.user_runtime_path("napari-medseg")
-    folder = Path(os.environ.get("MEDSEG_RUNTIME") or default)
+    chosen = os.environ.get("MEDSEG_RUNTIME")
+    folder = Path(chosen or default)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        _refuse_foreign(folder, os_owned=False)
+        if not chosen:  # whoever owns the folder above could put another one in its place
+            _refuse_foreign(folder.parent, os_owned=True)
         folder.chmod(0o700)
     return folder
+
+
+def _refuse_foreign(folder: Path, *, os_owned: bool) -> None:
+    """Raise `EngineError` if a folder is a link or not this user's; `os_owned`: root's will do, too."""
+    if os.name == "nt":  # nobody else can make a folder in the user's profile
+        return
+    found = folder.lstat()
+    owners = {os.geteuid(), 0} if os_owned else {os.geteuid()}
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners:
+        raise EngineError(
+            f"The engine cannot use '{folder}': it is a link or belongs to another user. Remove it, or name a folder "
+            "of your own in MEDSEG_RUNTIME."
+        )
 
 
 def write_address(address: EngineAddress, folder: Path) -> None:

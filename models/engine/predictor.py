@@ -32,7 +32,7 @@ def segment(
     return predict(_network(str(path or model), card.sha256), image, progress=progress, cancel=cancel, **options)
 
 
-def describe(*, progress: Callable[[float], None], cancel: Callable[[], bool]) -> str:
+def device_name() -> str:
     """What the networks run on, for people: "CPU" or the GPU's name."""
     device = choose_device()
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()

@@ -16,6 +16,9 @@ from ..errors import CancelledError, EngineError, MedSegError
 
 log = logging.getLogger(__name__)
 
+BEGUN = "begun"
+"""Topic with the keys of the jobs that have begun. The scheduler cannot tell: it hands a worker all jobs at once."""
+
 POLL = 0.2
 """Seconds between two looks at whether the job was cancelled."""
 
@@ -36,6 +39,9 @@ def run(function: str, key: str, args: tuple[Any, ...], options: dict[str, Any])
     Raises:
         MedSegError: whatever went wrong, in words for people; the traceback is in the engine's log.
     """
+    from distributed import get_worker
+
+    get_worker().log_event(BEGUN, [key])
     module, _, name = function.partition(":")
     try:
         call = getattr(importlib.import_module(module), name)
@@ -73,16 +79,24 @@ class _Progress:
 
 
 class _Cancel:
-    """Answers whether the job was cancelled; asks the scheduler now and then only, since asking takes milliseconds."""
+    """Answers whether the job was cancelled, or whether nobody waits for it any more: its window was closed or killed.
+
+    Asks the scheduler now and then only, since asking takes milliseconds.
+    """
 
     def __init__(self, key: str) -> None:
-        from distributed import Event
+        from distributed import Event, get_worker
 
-        self.event = Event(cancel_event(key))
+        self.key, self.worker, self.event = key, get_worker(), Event(cancel_event(key))
         self.asked, self.answer = 0.0, False
 
     def __call__(self) -> bool:
         if not self.answer and time.monotonic() - self.asked > POLL:
-            self.answer = bool(self.event.is_set())
+            self.answer = self._unwanted() or bool(self.event.is_set())
             self.asked = time.monotonic()
         return self.answer
+
+    def _unwanted(self) -> bool:
+        """Whether the scheduler has told the worker to drop it; dask lets it run on all the same."""
+        job = self.worker.state.tasks.get(self.key)
+        return job is None or job.state == "cancelled"

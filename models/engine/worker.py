@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-_WARM = {"predictor": "napari_medseg.models.inference", "trainer": "napari_medseg.trainer.finetuning"}
-"""What each worker will need: importing it takes seconds, which nobody has to wait for."""
+log = logging.getLogger(__name__)
+
+DEVICE = "device"
+"""Topic in which the predictor says what it runs on, so that nobody who asks has to wait for its turn."""
 
 
 def dask_setup(worker: Any) -> None:
     """Called by dask when the worker starts: step behind the window, and load libraries ahead of the first job."""
     role = str(worker.name)
     _yield_to_the_window(19 if role == "trainer" else 5)
-    if role in _WARM:
-        threading.Thread(target=importlib.import_module, args=(_WARM[role],), daemon=True).start()
+    warm = {"predictor": _warm_predictor, "trainer": _warm_trainer}.get(role)
+    if warm:
+        threading.Thread(target=warm, args=(worker,), daemon=True).start()
+
+
+def _warm_predictor(worker: Any) -> None:
+    """Import torch, which takes seconds, and tell what the networks run on."""
+    from distributed.core import Status
+
+    from .predictor import device_name
+
+    try:
+        name = device_name()
+    except Exception:  # a broken driver; it will fail the segmentations, too, and those say so
+        log.exception("no device could be found")
+        return
+    while worker.status == Status.init:  # what is said before it is connected gets lost
+        time.sleep(0.05)
+    worker.log_event(DEVICE, [name])
+
+
+def _warm_trainer(worker: Any) -> None:
+    importlib.import_module("napari_medseg.trainer.finetuning")
 
 
 def _yield_to_the_window(nice: int) -> None:

@@ -11,6 +11,7 @@ from napari_medseg.models.image import as_mask
 from napari_medseg.models.reading import read_mask
 from napari_medseg.trainer.ledger import Ledger
 from napari_medseg.trainer.records import AlreadyAccepted, Effort
+from napari_medseg.trainer.split import group_of_file
 
 from .answering import AsJson, answer, clear_errors, fail
 from .naming import usable_image
@@ -26,7 +27,7 @@ def accept(
         str | None,
         typer.Option(
             help="What tells one patient from another; only a salted hash is kept. Images of one group are never "
-            "both learned from and judged by. By default the image's file name."
+            "both learned from and judged by. By default the image's file is a group of its own."
         ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="The model or version that had proposed a mask.")] = None,
@@ -45,7 +46,7 @@ def accept(
     with Ledger.open(project) as ledger:
         try:
             record = ledger.add(
-                pixels, corrected, predicted=proposed, model=model, group=group or image.name, effort=effort
+                pixels, corrected, predicted=proposed, model=model, group=group or group_of_file(image), effort=effort
             )
         except AlreadyAccepted as error:
             value = {"accepted": False, "reason": str(error), "id": error.record.id}

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_medseg.models.cards import find_card
-from napari_medseg.models.errors import EngineError
+from napari_medseg.models.errors import CancelledError, MedSegError
 from napari_medseg.trainer.config import FineTuneConfig
 from napari_medseg.trainer.jobs import settle, start_finetuning
 from napari_medseg.trainer.ledger import Ledger
@@ -44,7 +44,9 @@ def finetune(
         job = start_finetuning(connection, folder, base, config_for(budget, steps), show)
         try:
             result: dict[str, Any] = wait_for(job, "The fine-tuning was cancelled; the active model is as it was.")
-        except EngineError as error:
+        except CancelledError:
+            raise  # the trainer writes that down, or goes on when it is asked again
+        except MedSegError as error:
             _settle(folder, error)
             raise
     text = (
@@ -67,8 +69,8 @@ def config_for(minutes: float | None, steps: int | None) -> FineTuneConfig:
     return replace(config, training=replace(usual, steps=steps, seconds=seconds))
 
 
-def _settle(folder: Path, error: EngineError) -> None:
-    """The trainer died too often to say itself that the fine-tuning failed."""
+def _settle(folder: Path, error: MedSegError) -> None:
+    """The trainer died too often, or before it began, to say itself that the fine-tuning failed."""
     with Ledger.open(folder) as ledger:
         unfinished = ledger.unfinished_job()
     if unfinished is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_medseg.models.cards import ModelCard, find_card
+from napari_medseg.models.cards import ModelCard, find_card, read_card
 from napari_medseg.models.errors import ImageError, LedgerError, ModelError
 from napari_medseg.models.image import MedicalImage
 from napari_medseg.models.reading import read_image
@@ -45,11 +45,8 @@ def chosen_model(model: str) -> ChosenModel:
     if not path.is_file():
         raise ModelError(f"There is no weights file '{model}'. `medseg models` lists the models that come along.")
     beside = path.with_suffix(".json")
-    try:
-        card = ModelCard.from_json(beside.read_text("utf-8")) if beside.is_file() else None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"The card '{beside.name}' beside '{path.name}' cannot be read: {error}.") from error
-    return ChosenModel(str(path.absolute()), card or ModelCard(name=path.stem, title=path.stem, network=""))
+    card = read_card(beside) if beside.is_file() else ModelCard(name=path.stem, title=path.stem, network="")
+    return ChosenModel(str(path.absolute()), card)
 
 
 def trained_card(name: str) -> ModelCard:

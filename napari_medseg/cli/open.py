@@ -8,20 +8,26 @@ from typing import Annotated
 import typer
 
 from napari_medseg.models.errors import MedSegError
+from napari_medseg.samples import KINDS
 
 from .answering import clear_errors
 from .display import has_display
+
+SAMPLES = (*KINDS, "ct")
+"""What `--sample` takes: the keys of the samples in napari.yaml."""
 
 
 @clear_errors
 def open_(
     paths: Annotated[list[Path] | None, typer.Argument(metavar="PATH", help="Images to open.")] = None,
-    sample: Annotated[str | None, typer.Option(help="A sample to open, e.g. histology.")] = None,
-    project: Annotated[
-        Path | None, typer.Option(help="The project's folder; made with the first correction if there is none.")
-    ] = None,
+    sample: Annotated[str | None, typer.Option(help=f"A sample to open: {', '.join(SAMPLES)}.")] = None,
+    project: Annotated[Path | None, typer.Option(help="The project's folder; made now if there is none.")] = None,
 ) -> None:
     """Open the napari window with the MedSeg panel."""
+    if sample is not None and sample not in SAMPLES:
+        raise typer.BadParameter(
+            f"There is no sample '{sample}'; there are {', '.join(SAMPLES)}.", param_hint="--sample"
+        )
     show_window(paths or [], sample=sample, project=project)
 
 

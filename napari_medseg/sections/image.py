@@ -37,6 +37,7 @@ class ImageSection(QWidget):
         self._masks.layers_changed.connect(self.list_images)
         follow(self._state, lambda: self.about.setText(self._state.image_about), "image_about")
         follow(self._state, self._show_group, "group")
+        follow(self._state, lambda: self.group.setPlaceholderText(self._state.origin), "origin")
 
     def list_images(self) -> None:
         """Show the image layers by the names they have now."""

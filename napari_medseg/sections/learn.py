@@ -89,7 +89,8 @@ class LearnSection(QWidget):
         self.versions.setVisible(bool(rows))
         self.versions.setRowCount(len(rows))
         for number, row in enumerate(rows):
-            figures = [_figure(row["dice_before"]), _figure(row["dice_after"])]
+            cases = str(row["held_out"] or "-")
+            figures = [_figure(row["dice_before"]), _figure(row["dice_after"]), cases]
             for column, shown in enumerate([row["name"], *figures, "active" if row["active"] else ""]):
                 item = QTableWidgetItem(shown)
                 item.setToolTip(row["reason"])
@@ -112,8 +113,8 @@ class LearnSection(QWidget):
 
 
 def _version_table(parent: QWidget) -> QTableWidget:
-    table = QTableWidget(0, 4, parent)
-    table.setHorizontalHeaderLabels(["Version", "Dice before", "after", ""])
+    table = QTableWidget(0, 5, parent)
+    table.setHorizontalHeaderLabels(["Version", "Dice old", "new", "cases", ""])
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)

@@ -21,11 +21,13 @@ class ProjectSection(QWidget):
         layout = QVBoxLayout(self)
         layout.addWidget(self.about)
         layout.addWidget(self.choose)
-        follow(self._state, self._show, "project", "learning", "accepting")
+        follow(self._state, self._show, "project", "learning", "accepting", "segmenting")
 
     def _show(self) -> None:
         self.about.setText(f"Corrections and versions are kept in {self._state.project}")
-        self.choose.setEnabled(self._state.learning is None and not self._state.accepting)
+        state = self._state
+        busy = state.accepting or state.learning is not None or state.segmenting is not None
+        self.choose.setEnabled(not busy)
 
     def _choose(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Project folder", str(self._state.project.parent))

@@ -4,12 +4,13 @@ import json
 import string
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_medseg.models.cards import SHIPPED, ModelCard, find_card, list_models
+from napari_medseg.models.cards import LARGEST, SHIPPED, ModelCard, find_card, list_models, read_card
 from napari_medseg.models.errors import ModelError
 
 CARD = ModelCard(name="one", title="One", network="unet")
@@ -78,11 +79,86 @@ def test_what_is_no_card_is_an_error_for_people(text: str) -> None:
     ],
 )
 def test_a_network_that_cannot_be_is_refused(name: str, value: object) -> None:
-    with pytest.raises(ModelError, match=name if name != "config" else "network"):
+    with pytest.raises(ModelError, match=name):
         dataclasses.replace(CARD, **{name: value})
     text = json.dumps(dataclasses.asdict(CARD) | {name: value})
     with pytest.raises(ModelError, match="cannot be"):
         ModelCard.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("name", ""),
+        ("name", " "),
+        ("name", 3),
+        ("title", None),
+        ("good_at", ["nuclei"]),
+        ("sha256", 7),
+        ("date", 2026),
+        ("labels", {1: 2}),
+        ("labels", {0: "background"}),
+        ("labels", {10**9: "object"}),
+        ("answers", []),
+        ("answers", ["boxes"]),
+        ("answers", ["mask", "mask"]),
+        ("answers", ["mask", []]),
+        ("answers", "mask"),
+        ("modalities", [1]),
+        ("recipe", []),
+        ("metrics", [0.9]),
+        ("metrics", {"dice_median": "good"}),
+        ("metrics", {"dice_median": None}),
+        ("metrics", {"dice_median": True}),
+        ("metrics", {"dice_median": float("nan")}),
+        ("metrics", {"dice_median": float("inf")}),
+        ("metrics", {"dice_median": 10**400}),
+        ("scale", 10**400),
+        ("gmacs", "many"),
+        ("gmacs", float("nan")),
+        ("parameters", -1),
+        ("parameters", 1.5),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_and_named(name: str, value: object) -> None:
+    text = json.dumps(dataclasses.asdict(CARD) | {name: value})
+    with pytest.raises(ModelError, match=rf"cannot be: {name} "):
+        ModelCard.from_json(text)
+
+
+@pytest.mark.parametrize("name", ["title", "config"])
+def test_text_that_no_file_can_hold_is_refused(name: str) -> None:
+    value = {"title": "\ud800", "config": {"base": "\ud800"}}[name]
+    with pytest.raises(ModelError, match="not a model card"):
+        ModelCard.from_json(json.dumps(dataclasses.asdict(CARD) | {name: value}))
+
+
+class TestFile:
+    def test_a_card_is_read_from_its_file(self, tmp_path: Path) -> None:
+        (tmp_path / "one.json").write_text(CARD.to_json(), "utf-8")
+        assert read_card(tmp_path / "one.json") == CARD
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (CARD.to_json().replace("One", "Grün").encode("latin-1"), "not text in UTF-8"),
+            (b"\xff\xfe{\x00}\x00", "not text in UTF-8"),
+            (b" " * (LARGEST + 1), "larger than 1 MB"),
+            (b"", "not a model card"),
+            (b"\x00" * 9, "not a model card"),
+            (b'{"name": ' + b"9" * 5000 + b"}", "not a model card"),
+        ],
+        ids=["Latin-1", "UTF-16", "too large", "empty", "zeros", "a number without end"],
+    )
+    def test_a_file_that_is_no_card_is_an_error_for_people(self, tmp_path: Path, content: bytes, said: str) -> None:
+        (tmp_path / "one.json").write_bytes(content)
+        with pytest.raises(ModelError, match=said):
+            read_card(tmp_path / "one.json")
+
+    def test_no_file_or_a_folder_is_no_card(self, tmp_path: Path) -> None:
+        for path in (tmp_path / "one.json", tmp_path):
+            with pytest.raises(ModelError, match="There is no card"):
+                read_card(path)
 
 
 class TestShipped:

@@ -108,17 +108,20 @@ class TestChannels:
         colours = np.array([[[10, 20, 60], [1, 2, 3]]], np.uint8)
         assert np.array_equal(match_channels(colours, 1), [[[30], [2]]])
 
-    def test_transparency_is_left_out(self) -> None:
-        rgba = np.array([[[10, 20, 60, 255]]], np.uint8)
-        assert np.array_equal(match_channels(rgba, 3), [[[10, 20, 60]]])
-        assert np.array_equal(match_channels(rgba, 1), [[[30]]])
+    def test_a_grey_image_is_not_copied_for_each_channel(self) -> None:
+        grey = np.arange(6.0).reshape(2, 3, 1)
+        seen = match_channels(grey, 3)
+        assert np.shares_memory(seen, grey)
+        assert normalise(seen, intensity_limits(seen)).shape == (3, 2, 3)
 
     @given(st.integers(1, 9))
     def test_a_networks_own_number_is_left_alone(self, channels: int) -> None:
         data = np.zeros((2, 3, channels))
         assert match_channels(data, channels) is data
 
-    @pytest.mark.parametrize(("given_channels", "read"), [(2, 3), (5, 3), (5, 1), (2, 1), (3, 4), (4, 5)])
+    @pytest.mark.parametrize(
+        ("given_channels", "read"), [(2, 3), (5, 3), (5, 1), (2, 1), (3, 4), (4, 5), (4, 3), (4, 1)]
+    )
     def test_any_other_number_is_refused_and_says_both(self, given_channels: int, read: int) -> None:
         with pytest.raises(ImageError, match=rf"has {given_channels} channels, but the network reads {read}"):
             match_channels(np.zeros((2, 3, given_channels)), read)

@@ -2,8 +2,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 from napari_medseg.models import create_model
+from napari_medseg.models.cards import ModelCard, find_card
 from napari_medseg.models.errors import ModelError
 from napari_medseg.models.registry import NETWORKS
 
@@ -45,3 +47,11 @@ def test_published_weights_that_do_not_exist_are_refused() -> None:
 def test_options_that_cannot_be_are_refused(config: dict[str, object]) -> None:
     with pytest.raises(ModelError, match="'unet' cannot be created with"):
         create_model("unet", **config)
+
+
+@pytest.mark.parametrize("card", [find_card(name) for name in ("nuclei", "fetal-head", "unet")], ids=lambda c: c.name)
+def test_a_card_says_how_much_there_is_to_compute(card: ModelCard) -> None:
+    network = create_model(card.network, in_channels=card.in_channels, classes=card.classes, **card.config)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.eval()(torch.zeros(1, card.in_channels, 256, 256))
+    assert card.gmacs == pytest.approx(counter.get_total_flops() / 2e9, abs=1e-3)

@@ -28,6 +28,16 @@ def test_the_group_is_the_file_unless_it_is_given(medseg, nuclei, tmp_path):
         assert len({record.group for record in ledger.corrections()}) == 2
 
 
+def test_files_of_one_name_in_two_folders_are_two_groups(medseg, nuclei, tmp_path):
+    for number in (1, 2):
+        image, mask = nuclei(number)
+        (tmp_path / f"p{number}").mkdir()
+        copy = image.rename(tmp_path / f"p{number}" / "img.png")
+        assert medseg("accept", tmp_path / "project", copy, mask).code == 0
+    with Ledger.open(tmp_path / "project") as ledger:
+        assert len({record.group for record in ledger.corrections()}) == 2
+
+
 def test_a_second_accept_of_the_same_pair_says_that_it_is_there(medseg, nuclei, tmp_path):
     image, mask = nuclei(1)
     first = medseg("accept", tmp_path / "project", image, mask, "--json")

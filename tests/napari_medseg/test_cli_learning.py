@@ -5,7 +5,7 @@ import signal
 import pytest
 import typer
 
-from napari_medseg.models.errors import EngineError
+from napari_medseg.models.errors import CancelledError, EngineError, ModelError
 from napari_medseg.trainer.ledger import Ledger
 
 command = importlib.import_module("napari_medseg.cli.finetune")
@@ -69,10 +69,22 @@ def test_ctrl_c_cancels_the_fine_tuning_and_the_active_model_stays(project, star
         assert ledger.active() == "nuclei"
 
 
-def test_a_fine_tuning_that_dies_is_written_down_as_failed(project, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (EngineError("It died several times."), "failed"),
+        (ModelError("It died."), "failed"),
+        (CancelledError("It died."), "queued"),
+    ],
+    ids=["killed", "refused", "engine ended"],
+)
+def test_a_fine_tuning_that_dies_is_written_down_as_failed(tmp_path, monkeypatch, capsys, error, state):
+    project = tmp_path / "project"
+    Ledger.open(project).close()
+
     class Dead:
         def result(self, timeout=None):
-            raise EngineError("The process that did this died several times.")
+            raise error
 
     def start(engine, folder, *_):
         with Ledger.open(folder) as ledger:
@@ -83,8 +95,8 @@ def test_a_fine_tuning_that_dies_is_written_down_as_failed(project, monkeypatch,
     with pytest.raises(typer.Exit) as ended:
         command.finetune(project)
     assert ended.value.exit_code == 1
-    assert "died several times" in capsys.readouterr().err
-    assert _state(project) == "failed"
+    assert "It died" in capsys.readouterr().err
+    assert _state(project) == state
 
 
 def test_more_minutes_allow_more_steps_and_fewer_do_not_take_any():

@@ -1,8 +1,12 @@
+import importlib.resources
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from napari_medseg.cli.open import SAMPLES
 
 
 def test_lists_the_cards(medseg):
@@ -70,6 +74,18 @@ def test_open_on_a_display_that_is_gone_says_so(medseg, monkeypatch):
     ran = medseg("open")
     assert ran.code == 1
     assert "no display" in ran.sentence
+
+
+def test_open_with_a_sample_that_there_is_not_is_wrong_use(medseg, tmp_path):
+    ran = medseg("open", "--sample", "nonsense", "--project", tmp_path / "project")
+    assert ran.code == 2
+    assert "fluorescence, histology" in " ".join(ran.err.split())
+    assert not (tmp_path / "project").exists()
+
+
+def test_the_samples_are_those_of_the_manifest():
+    manifest = (importlib.resources.files("napari_medseg") / "napari.yaml").read_text("utf-8")
+    assert tuple(re.findall(r"^ +key: (\w+)$", manifest, re.MULTILINE)) == SAMPLES
 
 
 WATCHED = """

@@ -149,7 +149,9 @@ def test_pixels_that_do_not_fit_in_memory_are_refused() -> None:
 
 
 def channel(of: str, number: int, data: np.ndarray) -> Image:
-    return Image(data, name=f"{of}{number}", metadata={"medseg": {"source": of, "channel": number, "axes": "YXC"}})
+    return Image(
+        data, name=f"{of}{number}", metadata={"medseg": {"source": of, "channel": number, "channels": 3, "axes": "YXC"}}
+    )
 
 
 def test_channels_are_stacked_in_their_own_order_whichever_is_asked() -> None:

@@ -41,7 +41,7 @@ def test_channels_that_the_model_does_not_read_are_named(panel: Any, press: Any,
     path = tmp_path / "five.ome.tif"
     tifffile.imwrite(path, np.zeros((5, 64, 64), np.uint8), metadata={"axes": "CYX"})
     panel.controller.open_images([path])
-    assert "5 channels" in panel.state.image_about
+    until(lambda: "5 channels" in panel.state.image_about)
 
     press(panel.sections["Segment"].start)
     until(lambda: panel.state.segmenting is None)
@@ -53,7 +53,7 @@ def test_channels_that_the_model_does_not_read_are_named(panel: Any, press: Any,
     "content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n" + b"\0" * 20], ids=["empty", "text", "cut"]
 )
 def test_a_file_that_is_no_image_is_named_and_the_others_are_opened(
-    panel: Any, tmp_path: Path, discs: np.ndarray, content: bytes
+    panel: Any, until: Any, tmp_path: Path, discs: np.ndarray, content: bytes
 ) -> None:
     import imageio.v3 as iio
 
@@ -63,6 +63,7 @@ def test_a_file_that_is_no_image_is_named_and_the_others_are_opened(
 
     panel.controller.open_images([bad, good])
 
+    until(lambda: panel.state.image is not None)
     assert "bad.png" in panel.problem.text()
     assert panel.state.image.name == "good"
 
@@ -80,25 +81,27 @@ def test_a_mask_of_another_shape_is_refused_and_kept(panel: Any, press: Any, unt
     assert panel.state.corrections == 0
 
 
-def test_a_checkpoint_that_is_none_is_refused_and_the_model_stays(panel: Any, tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_none_is_refused_and_the_model_stays(panel: Any, until: Any, tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     path.write_bytes(b"PK\x03\x04 not weights")
     path.with_suffix(".json").write_text("{}")
 
     panel.controller.add_model_file(path)
 
-    assert "not a model card" in panel.problem.text()
+    until(lambda: "not a model card" in panel.problem.text())
     assert panel.state.model == "nuclei"
 
 
-def test_a_project_that_cannot_be_opened_is_refused_and_the_old_one_stays(panel: Any, tmp_path: Path) -> None:
+def test_a_project_that_cannot_be_opened_is_refused_and_the_old_one_stays(
+    panel: Any, until: Any, tmp_path: Path
+) -> None:
     folder = tmp_path / "foreign"
     folder.mkdir()
     (folder / "ledger.sqlite").write_bytes(b"this is no database" * 100)
 
     panel.controller.open_project(folder)
 
-    assert panel.problem.isVisible()
+    until(panel.problem.isVisible)
     assert panel.state.project == tmp_path / "project"
     assert (folder / "ledger.sqlite").read_bytes() == b"this is no database" * 100
     with pytest.raises(LedgerError):

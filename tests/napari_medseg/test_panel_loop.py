@@ -37,7 +37,7 @@ def test_open_segment_paint_accept_learn_and_the_new_model_is_active(
         assert f"case {number + 1}" in panel.notice.text()
 
     press(sections["Learn"].start)
-    until(lambda: state.learning is None and len(state.versions) == 1)
+    until(lambda: state.learning is None and state.active == "v1")
 
     assert state.active == "v1"
     assert state.model == "v1"

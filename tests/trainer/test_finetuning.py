@@ -15,7 +15,7 @@ from napari_medseg.models import ModelCard, create_model, load_model, save_model
 from napari_medseg.models.errors import CancelledError, LedgerError, ModelError
 from napari_medseg.trainer import FineTuneResult, Ledger, finetune
 from napari_medseg.trainer.config import FineTuneConfig, TrainingConfig
-from napari_medseg.trainer.finetuning import run_folder, verdict
+from napari_medseg.trainer.finetuning import checkpoint_of, verdict
 from napari_medseg.trainer.outcome import FineTuneProgress
 from napari_medseg.trainer.records import JobRecord
 
@@ -110,6 +110,26 @@ class TestPromotion:
         assert "worse than the active model" in result.reason
         assert ledger.active() == "v1"
         assert [version.active for version in ledger.models()] == [True, False]
+
+    def test_a_network_that_was_compared_with_another_than_the_active_one_stays_a_candidate(
+        self, ledger: Ledger, tiny: str
+    ) -> None:
+        ledger.add_version(b"w", {}, tiny, {}, "", activate=False)
+
+        def progress(now: FineTuneProgress) -> None:
+            watched(now)
+            if now.step == 20:
+                ledger.activate("v1")
+
+        watched = Watched(ledger)
+        result = finetune(ledger, config=CONFIG, progress=progress)
+        assert (result.version, result.promoted, ledger.active()) == ("v2", False, "v1")
+        assert result.dice_after > result.dice_before
+        assert "another model was made active meanwhile" in result.reason
+        version = ledger.models()[1]
+        assert version.reason == watched.job.message == result.reason
+        assert FineTuneResult(**version.metrics["result"] | {"version": "v2"}) == result
+        assert FineTuneResult(**watched.job.result) == result
 
     def test_one_patient_alone_gives_a_candidate_with_the_reason(self, tmp_path: Path, tiny: str) -> None:
         with Ledger.open(tmp_path / "alone") as ledger:
@@ -247,16 +267,27 @@ class TestGoingOn:
         killed_at(ledger, 7)
         job = ledger.unfinished_job()
         assert job.state == "running"
-        assert run_folder(ledger, job).is_file()
+        assert checkpoint_of(ledger, job).is_file()
         steps: list[int] = []
         result = finetune(ledger, config=CONFIG, job=job, progress=lambda now: steps.append(now.step))
         assert steps[:2] == [0, 7]  # the kill came before the seventh was saved
         assert ledger.job(job.id).state == "done"
-        assert not run_folder(ledger, job).exists()
+        assert not checkpoint_of(ledger, job).exists()
         finetune(ledger, job.base, config=CONFIG)
         resumed, whole = ledger.models()
         assert result.steps == 40
         assert resumed.sha256 == whole.sha256
+
+    def test_what_was_accepted_meanwhile_is_for_the_next_one(
+        self, ledger: Ledger, killed_at: Callable[[Ledger, int], None]
+    ) -> None:
+        before = [record.id for record in ledger.split()[0]]
+        killed_at(ledger, 7)
+        ledger.add(*disc(7), group="a")
+        image, mask = disc(0)
+        ledger.add(image, 1 - mask)  # corrects one that is learned from
+        assert finetune(ledger, job=ledger.unfinished_job()).trained_on == len(before)
+        assert ledger.models()[0].metrics["trained_on"] == before
 
     def test_a_kill_before_the_first_checkpoint_begins_anew(
         self, ledger: Ledger, killed_at: Callable[[Ledger, int], None]
@@ -265,6 +296,20 @@ class TestGoingOn:
         job = ledger.unfinished_job()
         assert finetune(ledger, config=CONFIG, job=job).version == "v1"
         assert ledger.unfinished_job() is None
+
+    def test_a_job_with_nothing_to_learn_from_fails(self, tmp_path: Path) -> None:
+        with Ledger.open(tmp_path / "empty") as ledger:
+            job = ledger.start_job("nuclei", asdict(CONFIG))
+            with pytest.raises(LedgerError, match="no corrections"):
+                finetune(ledger, job=job)
+            assert (ledger.job(job.id).state, ledger.unfinished_job()) == ("failed", None)
+
+    @pytest.mark.parametrize("config", [{}, asdict(CONFIG) | {"later": 1}, {"training": 3}])
+    def test_a_job_of_another_version_fails(self, ledger: Ledger, tiny: str, config: dict) -> None:
+        job = ledger.start_job(tiny, config)
+        with pytest.raises(LedgerError, match="another version of MedSeg"):
+            finetune(ledger, job=job)
+        assert ledger.job(job.id).state == "failed"
 
     def test_while_one_is_unfinished_no_other_begins(self, ledger: Ledger, tiny: str) -> None:
         ledger.start_job(tiny, asdict(CONFIG))

@@ -17,7 +17,7 @@ from napari_medseg.models import ModelCard, create_model, save_model
 from napari_medseg.models.engine.address import read_address
 from napari_medseg.models.engine.client import Engine, Job
 from napari_medseg.models.errors import CancelledError, EngineError, LedgerError, ModelError
-from napari_medseg.trainer import FineTuneResult, Ledger
+from napari_medseg.trainer import FineTuneResult, Ledger, jobs
 from napari_medseg.trainer.config import FineTuneConfig, TrainingConfig
 from napari_medseg.trainer.jobs import follow_finetuning, job_key, settle, start_finetuning
 from napari_medseg.trainer.outcome import FineTuneProgress
@@ -197,11 +197,13 @@ def test_two_projects_learn_one_after_the_other(engine: Engine, project: Path, t
     with Ledger.open(tmp_path / "other") as ledger:
         ledger.set_base(str(tmp_path / "tiny.safetensors"))
         ledger.add(np.eye(72), np.eye(72))
-    jobs = [start_finetuning(engine, folder, config=SHORT) for folder in (project, tmp_path / "other")]
-    assert [job.result(WAIT)["version"] for job in jobs] == ["v1", "v1"]
+    both = [start_finetuning(engine, folder, config=SHORT) for folder in (project, tmp_path / "other")]
+    assert [job.result(WAIT)["version"] for job in both] == ["v1", "v1"]
 
 
-def test_after_the_engine_was_killed_it_is_taken_up_again(own_engine: Path, project: Path) -> None:
+def test_after_the_engine_was_killed_it_is_taken_up_again(
+    own_engine: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine, reports = Engine.connect(), Reports()
     job = start_finetuning(engine, project, config=SHORT, progress=reports)
     seen = reports.after(5)
@@ -213,12 +215,38 @@ def test_after_the_engine_was_killed_it_is_taken_up_again(own_engine: Path, proj
     assert record_of(project, job).state == "running"
 
     engine = Engine.connect()
+    monkeypatch.setattr(jobs, "BEGINNING", 0.5)
+    with pytest.raises(LedgerError, match="not on this computer's engine"):
+        start_finetuning(engine, project, config=ENDLESS)
+    monkeypatch.setattr(jobs, "BEATS", 0.1)
     again = start_finetuning(engine, project, config=ENDLESS)
     assert again.key == job.key
     assert FineTuneResult(**again.result(WAIT)).steps == 60  # as was asked for at first
     assert steps_of_last_run(engine, again)[0] >= seen
     assert record_of(project, job).state == "done"
     engine.close()
+
+
+class TestElsewhere:
+    """What `start_finetuning` does with a job that its engine does not know, though it is alive."""
+
+    def test_it_is_not_run_twice(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(jobs, "BEGINNING", 0.3)
+        monkeypatch.setattr(jobs, "follow_finetuning", lambda *_: None)
+        with Ledger.open(project) as ledger:
+            job = ledger.start_job("tiny", asdict(SHORT))
+            with pytest.raises(LedgerError, match="look there"):
+                start_finetuning(None, project)  # type: ignore[arg-type]
+            assert ledger.unfinished_job().id == job.id
+
+    def test_one_that_another_window_is_about_to_submit_is_followed(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answers = [None, None, "the job"]
+        monkeypatch.setattr(jobs, "follow_finetuning", lambda *_: answers.pop(0))
+        with Ledger.open(project) as ledger:
+            ledger.start_job("tiny", asdict(SHORT))
+        assert start_finetuning(None, project) == "the job"  # type: ignore[arg-type,comparison-overlap]
 
 
 class TestFaults:

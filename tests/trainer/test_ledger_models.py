@@ -7,6 +7,7 @@ import pytest
 
 from napari_medseg.models.errors import LedgerError
 from napari_medseg.trainer.ledger import Ledger
+from napari_medseg.trainer.versions import Overtaken
 
 
 @pytest.fixture
@@ -67,6 +68,23 @@ class TestVersions:
             ledger.activate(name)
             assert ledger.active() == name
             assert [m.name for m in ledger.models() if m.active] == [name] * (name != "nuclei")
+
+    def test_a_version_that_was_compared_with_another_model_than_the_active_one_is_not_added(
+        self, ledger: Ledger
+    ) -> None:
+        ledger.add_version(b"1", {}, "nuclei", {}, "", activate=True, only_if_active="nuclei")
+        with pytest.raises(Overtaken, match="v1 was made active meanwhile, not nuclei"):
+            ledger.add_version(b"2", {}, "nuclei", {}, "", activate=True, only_if_active="nuclei")
+        assert [version.name for version in ledger.models()] == [ledger.active()] == ["v1"]
+        assert len(list((ledger.folder / "versions").iterdir())) == 2
+
+    def test_a_version_is_referred_to_by_its_file_and_any_other_model_by_its_name(self, ledger: Ledger) -> None:
+        version = ledger.add_version(b"1", {}, "nuclei", {}, "", activate=True)
+        assert ledger.reference("v1") == str(version.path)
+        assert [ledger.reference(name) for name in ("nuclei", "v2", "/a/file")] == ["nuclei", "v2", "/a/file"]
+        version.path.write_bytes(b"2")
+        with pytest.raises(LedgerError, match="damaged"):
+            ledger.reference("v1")
 
     def test_an_unknown_name_is_refused_with_those_that_exist(self, ledger: Ledger) -> None:
         ledger.add_version(b"w", {}, "nuclei", {}, "", activate=True)
@@ -132,6 +150,10 @@ class TestJobs:
         ledger.update_job(job.id, message="a last word")
         assert ledger.job(job.id).state == state
         assert ledger.start_job("nuclei", {}).id != job.id
+
+    def test_any_change_is_a_sign_of_life_even_none(self, ledger: Ledger) -> None:
+        job = ledger.start_job("nuclei", {})
+        assert ledger.update_job(job.id).updated > job.updated
 
     def test_an_unknown_job_has_no_folder(self, ledger: Ledger) -> None:
         job = ledger.start_job("nuclei", {})

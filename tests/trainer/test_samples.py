@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from napari_medseg.models import MedicalImage, ModelCard
 from napari_medseg.models.errors import ImageError, ModelError
 from napari_medseg.models.intensity import intensity_limits, normalise
-from napari_medseg.trainer.samples import Batches, Plane, _corner, _cut, planes_of
+from napari_medseg.trainer.samples import Batches, KeptPlanes, Plane, _corner, _cut, planes_of
 
 BINARY = ModelCard(name="one", title="One", network="unet")
 THREE = ModelCard(name="three", title="Three", network="unet", classes=3)
@@ -80,6 +80,39 @@ class TestBatches:
         images, labels = batches(bright, crop=64, batch=16)[3]
         inside, outside = images[labels.expand_as(images) > 0].mean(), images[labels.expand_as(images) == 0].mean()
         assert inside > outside + 0.5
+
+
+class TestKeptPlanes:
+    def test_no_more_bytes_are_kept_than_allowed_and_those_used_last_stay(self) -> None:
+        read = []
+
+        def planes(case: int) -> list[Plane]:
+            read.append(case)
+            return [plane(16, 16)]
+
+        kept = KeptPlanes(planes, limit=2 * plane(16, 16).nbytes)
+        for case in (0, 1, 0, 2, 0):
+            assert len(kept(case)) == 1
+            assert kept.nbytes <= 2 * plane(16, 16).nbytes
+        assert read == [0, 1, 2]
+        kept(1)
+        assert read == [0, 1, 2, 1]
+
+    def test_a_case_that_is_too_large_is_kept_alone(self) -> None:
+        read = []
+
+        def planes(case: int) -> list[Plane]:
+            read.append(case)
+            return [plane(16, 16)] * (9 if case == 1 else 1)
+
+        kept = KeptPlanes(planes, limit=2 * plane(16, 16).nbytes)
+        for case in (0, 1, 1, 0, 0):
+            kept(case)
+        assert read == [0, 1, 0]
+        assert kept.nbytes == plane(16, 16).nbytes
+
+    def test_a_plane_counts_image_and_target(self) -> None:
+        assert plane(16, 16).nbytes == 16 * 16 * (3 * 4 + 1)
 
 
 class TestCrops:

@@ -1,7 +1,10 @@
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_medseg.trainer.split import held_out_groups
+from napari_medseg.trainer.split import group_of_file, held_out_groups
 
 GROUPS = st.lists(st.integers(0, 30).map(str))
 
@@ -40,3 +43,11 @@ def test_two_groups_are_enough_to_hold_one_out() -> None:
 
 def test_the_second_and_every_fourth_after_it_are_held_out() -> None:
     assert held_out_groups("abacdefghij") == {"b", "f", "j"}
+
+
+def test_files_of_one_name_in_two_folders_are_two_groups_and_one_file_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert group_of_file(tmp_path / "p1" / "img.png") != group_of_file(tmp_path / "p2" / "img.png")
+    assert group_of_file(Path("p1/../p2/img.png")) == group_of_file(tmp_path / "p2" / "img.png")

@@ -14,9 +14,10 @@ from lightning.fabric import Fabric
 
 from napari_medseg.models import create_model
 from napari_medseg.models.losses import segmentation_loss
+from napari_medseg.trainer import training
 from napari_medseg.trainer.config import FineTuneConfig, TrainingConfig
 from napari_medseg.trainer.samples import Batches, Plane
-from napari_medseg.trainer.training import Step, TrainingState, learning_rate, train
+from napari_medseg.trainer.training import Step, TrainingState, learning_rate, one_device, train
 
 SHORT = TrainingConfig(steps=30, batch=2, crop=64, lr=1e-2)
 
@@ -178,3 +179,19 @@ def test_a_configuration_comes_back_from_json() -> None:
 
     config = FineTuneConfig(TrainingConfig(steps=7, seconds=None), evaluations=2, checkpoint=0.5)
     assert FineTuneConfig.from_dict(json.loads(json.dumps(asdict(config)))) == config
+
+
+def test_it_trains_on_one_device_however_many_there_are() -> None:
+    assert one_device().world_size == 1
+
+
+def test_half_precision_is_for_gpus_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+    monkeypatch.setattr(training, "Fabric", lambda **options: asked.update(options))
+    monkeypatch.setattr(training, "choose_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    one_device()
+    assert asked == {"accelerator": "auto", "devices": 1, "precision": "32-true"}
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    one_device()
+    assert asked["precision"] == "bf16-mixed"

@@ -1,0 +1,266 @@
+"""The engine where it starts badly, hangs, or is left alone."""
+
+import os
+import queue
+import signal
+import stat
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from napari_medseg.models import MedicalImage, ModelCard, create_model, save_model
+from napari_medseg.models.engine import start
+from napari_medseg.models.engine.address import EngineAddress, read_address, runtime_folder, write_address
+from napari_medseg.models.engine.client import Engine, engine_log
+from napari_medseg.models.errors import CancelledError, EngineError
+
+WAIT = 120
+"""Seconds; generous, since a loaded machine is no failure."""
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="uses signals")
+
+TASKS = """
+import os, time
+def name(*, progress, cancel): return os.getpid()
+def count(*, progress, cancel):
+    for step in range(1_000_000):
+        if cancel():
+            from napari_medseg.models.errors import CancelledError
+            raise CancelledError(f"Stopped at {step}.")
+        progress(step)
+        time.sleep(0.01)
+"""
+"""Written where the engine's processes import from."""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime folder without an engine; what is started there is killed at the end."""
+    folder = tmp_path / "r"
+    monkeypatch.setenv("MEDSEG_RUNTIME", str(folder))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("MEDSEG_IDLE", "2")
+    folder.mkdir()
+    (folder / "tasks.py").write_text(TASKS)
+    yield folder
+    for process in engines(folder):
+        process.kill()
+
+
+@pytest.fixture
+def engine(home: Path) -> Iterator[Engine]:
+    engine = Engine.connect()
+    yield engine
+    engine.close()
+
+
+def engines(folder: Path) -> list[psutil.Process]:
+    """The processes of all engines of a runtime folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get("MEDSEG_RUNTIME") == str(folder):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def counting(engine: Engine) -> tuple["queue.Queue[int]", str]:
+    """What an endless job of the predictor reports, after its first report; and its key."""
+    reports: queue.Queue[int] = queue.Queue()
+    job = engine.submit("predictor", "tasks:count", progress=reports.put)
+    reports.get(timeout=WAIT)
+    return reports, job.key
+
+
+class TestStarting:
+    def test_it_ends_when_told_to_where_the_loop_knows_no_signals(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tmp_path / "as on Windows"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(
+            "import asyncio\n"
+            "def refuse(*args): raise NotImplementedError\n"
+            "asyncio.SelectorEventLoop.add_signal_handler = refuse\n"
+        )
+        monkeypatch.setenv("PYTHONPATH", str(folder))
+        Engine.connect().close()
+        processes = engines(home)
+        psutil.Process(read_address(home).pid).terminate()
+        assert psutil.wait_procs(processes, WAIT)[1] == []
+        assert read_address(home) is None
+        assert "ended" in engine_log().read_text().splitlines()[-1]
+
+    def test_the_process_that_is_started_may_be_a_launcher_of_another(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        launcher = tmp_path / "python"
+        launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\n')
+        launcher.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(launcher))
+        engine = Engine.connect()
+        assert psutil.Process(read_address(home).pid).ppid() != os.getpid()
+        assert engine.submit("predictor", "tasks:name").result(WAIT)
+        engine.close()
+
+    def test_one_that_cannot_start_says_where_to_look(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (home / "distributed.py").write_text("raise ImportError('broken')")  # it runs in this folder
+        with pytest.raises(EngineError, match="Its log says why"):
+            Engine.connect()
+        assert "broken" in engine_log().read_text()
+
+    def test_a_large_log_is_put_aside(self, home: Path) -> None:
+        engine_log().write_bytes(b"x" * (start.LOG_SIZE + 1))
+        Engine.connect().close()
+        assert engine_log().with_name("engine.log.1").stat().st_size == start.LOG_SIZE + 1
+        assert engine_log().stat().st_size < start.LOG_SIZE
+
+    def test_an_address_whose_number_was_given_anew_harms_nobody(self, home: Path) -> None:
+        write_address(EngineAddress("tls://127.0.0.1:1", os.getpid(), "none", "none"), home)
+        Engine.connect().close()
+        assert read_address(home).pid != os.getpid()
+
+    def test_who_cannot_connect_leaves_no_thread_and_no_socket(self) -> None:
+        before = threading.active_count(), psutil.Process().num_fds()
+        for _ in range(3):
+            with pytest.raises(EngineError, match="does not answer"):
+                start.reach("tcp://127.0.0.1:9", None, 0.5)
+        assert (threading.active_count(), psutil.Process().num_fds()) <= before
+
+
+class TestHanging:
+    def test_a_slow_engine_is_waited_for(self, home: Path) -> None:
+        Engine.connect().close()
+        pid = read_address(home).pid
+        os.kill(pid, signal.SIGSTOP)
+        threading.Timer(7, os.kill, (pid, signal.SIGCONT)).start()
+        engine = Engine.connect()
+        assert read_address(home).pid == pid
+        assert engine.submit("predictor", "tasks:name").result(WAIT)
+        engine.close()
+
+    def test_one_that_never_answers_ends_before_another_starts(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Engine.connect().close()
+        old = engines(home)
+        os.kill(read_address(home).pid, signal.SIGSTOP)
+        monkeypatch.setattr(start, "END", 1)
+        monkeypatch.setattr(start, "START", 3)
+        monkeypatch.setattr(start, "_start", lambda folder, begin=start._start: _patiently(monkeypatch, begin, folder))
+        engine = Engine.connect()
+        assert psutil.wait_procs(old, 0)[1] == []
+        assert engine.submit("predictor", "tasks:name").result(WAIT)
+        engine.close()
+
+
+def _patiently(patch: pytest.MonkeyPatch, begin: Callable[[Path], EngineAddress], folder: Path) -> EngineAddress:
+    """Start an engine with all the time it needs, after an old one has had little."""
+    patch.setattr(start, "START", WAIT)
+    return begin(folder)
+
+
+class TestQueue:
+    def test_a_cancelled_job_that_waits_is_withdrawn_at_once(self, engine: Engine) -> None:
+        reports, first = counting(engine)
+        waiting, ended = engine.submit("predictor", "tasks:count"), threading.Event()
+        waiting.when_done(lambda _: ended.set())
+        begun = time.monotonic()
+        waiting.cancel()
+        with pytest.raises(CancelledError):
+            waiting.result(WAIT)
+        assert ended.wait(WAIT)
+        assert waiting.done
+        assert time.monotonic() - begun < 5
+        while not reports.empty():
+            reports.get()
+        assert reports.get(timeout=WAIT) > 0  # the first goes on
+        assert not engine.job(first).done
+
+    def test_what_it_runs_on_is_known_while_the_predictor_works(self, engine: Engine) -> None:
+        counting(engine)
+        assert engine.describe() in ("CPU", "MPS", torch.cuda.is_available() and torch.cuda.get_device_name())
+
+    def test_a_predictor_that_does_not_start_is_an_error_and_closes_the_connection(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("napari_medseg.models.engine.client.START", 0)
+        with pytest.raises(EngineError, match="does not start"):
+            engine.describe()
+        assert not engine.alive
+
+    def test_a_job_that_ended_is_followed_no_more(self, engine: Engine) -> None:
+        _, key = counting(engine)
+
+        def followers() -> int:
+            return engine._client.run_on_scheduler(lambda dask_scheduler: len(topics(dask_scheduler)[key].subscribers))
+
+        def topics(scheduler: Any) -> Any:
+            return {name.removeprefix("progress-"): topic for name, topic in scheduler._broker._topics.items()}
+
+        assert followers() == 1
+        job = engine.job(key)
+        job.cancel()
+        with pytest.raises(CancelledError, match="Stopped at"):
+            job.result(WAIT)
+        deadline = time.monotonic() + WAIT
+        while followers():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert engine._followed == {}
+
+    @pytest.mark.parametrize("killed", [False, True])
+    def test_nothing_is_computed_for_a_window_that_is_gone(self, home: Path, tmp_path: Path, killed: bool) -> None:
+        network = create_model("unet", base=4)
+        save_model(network, tmp_path / "w", ModelCard(name="t", title="T", network="unet", config={"base": 4}))
+        image = MedicalImage.from_array(np.zeros((12000, 12000), np.uint8))
+        window, shares = Engine.connect(), queue.Queue()
+        job = window.segment(image, str(tmp_path / "w.safetensors"), tile=64, progress=shares.put)
+        shares.get(timeout=WAIT)
+        assert not job.done
+        if killed:
+            window._client.sync(window._client.scheduler_comm.close)
+        else:
+            window.close()
+        again, begun = Engine.connect(), time.monotonic()
+        assert again.submit("predictor", "tasks:name").result(WAIT)
+        assert time.monotonic() - begun < 10
+        again.close()
+
+
+class TestRuntimeFolder:
+    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
+    @pytest.mark.parametrize("whose", ["its own", "the one above"])
+    def test_a_folder_of_somebody_else_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+    ) -> None:
+        folder = tmp_path / "runtime-0" / "napari-medseg"
+        folder.mkdir(parents=True)
+        monkeypatch.delenv("MEDSEG_RUNTIME", raising=False)
+        monkeypatch.setattr("platformdirs.user_runtime_path", lambda name: folder)
+        assert runtime_folder() == folder
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        os.chown(folder if whose == "its own" else folder.parent, 65534, 65534)
+        folder.chmod(0o755)
+        with pytest.raises(EngineError, match="belongs to another user"):
+            runtime_folder()
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+
+    def test_a_link_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "r").symlink_to(tmp_path / "elsewhere")
+        monkeypatch.setenv("MEDSEG_RUNTIME", str(tmp_path / "r"))
+        with pytest.raises(EngineError, match="is a link"):
+            runtime_folder()
