@@ -51,21 +51,25 @@ class Learning:
         number = self._reads
 
         def shown(found: dict[str, Any]) -> None:
-            if ledger is not self.ledger or number < self._shown:
-                return  # of another project, or older than what is shown
-            self._shown = number
-            unfinished: JobRecord | None = found.pop("unfinished")
-            was = self._state.active
-            for name, value in found.items():
-                setattr(self._state, name, value)
-            if self._state.choice() is None or self._state.model == was:
-                self._state.model = self._state.active  # who uses the active model goes on with the new one
-            if unfinished is not None and unfinished.id not in self._followed:
-                self._find(unfinished)
+            if ledger is not self.ledger:
+                return
+            if number > self._shown:  # else something newer is shown already
+                self._shown = number
+                self._show_ledger(found)
             if then:
                 then()
 
         self._background.run(lambda: _read(ledger), shown, self._unreadable)
+
+    def _show_ledger(self, found: dict[str, Any]) -> None:
+        unfinished: JobRecord | None = found.pop("unfinished")
+        was = self._state.active
+        for name, value in found.items():
+            setattr(self._state, name, value)
+        if self._state.choice() is None or self._state.model == was:
+            self._state.model = self._state.active  # who uses the active model goes on with the new one
+        if unfinished is not None and unfinished.id not in self._followed:
+            self._find(unfinished)
 
     def poll(self) -> None:
         """Refresh if any window or command has changed the ledger; cheap enough for every second."""

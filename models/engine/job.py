@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import CancelledError, EngineError, MedSegError
 from . import task
+
+
+ON_ITS_WAY = 2.0
+"""Seconds that a job may take from its submission until the scheduler knows it."""
 
 
 class Job:
@@ -49,8 +54,18 @@ class Job:
             return
         with contextlib.suppress(OSError):  # it ends at this moment
             Event(task.cancel_event(self.key), client=self._client).set()
-            if self._client.run_on_scheduler(_can_be_withdrawn, self.key):
+            if self._withdrawable():
                 self._client.cancel([self._future], force=True)
+
+    def _withdrawable(self) -> bool:
+        """Whether it waits for its turn. A job that was submitted this moment is still on its way to the scheduler."""
+        deadline = time.monotonic() + ON_ITS_WAY
+        while self._future.status == "pending" and time.monotonic() < deadline:
+            answer = self._client.run_on_scheduler(_can_be_withdrawn, self.key)
+            if answer is not None:
+                return bool(answer)
+            time.sleep(0.02)
+        return False
 
     def forget(self) -> None:
         """Have the engine forget it, so that a job of this key can be submitted anew."""
@@ -66,10 +81,12 @@ class Job:
         self._future.add_done_callback(lambda _: call(self))
 
 
-def _can_be_withdrawn(key: str, dask_scheduler: Any = None) -> bool:
-    """In the scheduler: whether a job waits for its turn, and only connections wait for it."""
+def _can_be_withdrawn(key: str, dask_scheduler: Any = None) -> bool | None:
+    """In the scheduler: whether a job waits for its turn, and only connections wait for it; None if it is unknown."""
     job = dask_scheduler.tasks.get(key)
-    if job is None or job.state in ("memory", "erred"):
+    if job is None:
+        return None
+    if job.state in ("memory", "erred"):
         return False
     begun = any(key == begun for _, (begun,) in dask_scheduler.get_events(task.BEGUN))
     return not begun and all(client.client_key != "fire-and-forget" for client in job.who_wants or ())
