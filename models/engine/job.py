@@ -10,7 +10,6 @@ from typing import Any
 from ..errors import CancelledError, EngineError, MedSegError
 from . import task
 
-
 ON_ITS_WAY = 2.0
 """Seconds that a job may take from its submission until the scheduler knows it."""
 
