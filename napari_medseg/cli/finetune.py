@@ -18,6 +18,8 @@ from .answering import AsJson, answer, clear_errors
 from .naming import existing_project
 from .waiting import bars, engine, show_training, wait_for
 
+CANCELLED = "The fine-tuning was cancelled; the active model is as it was."
+
 
 @clear_errors
 def finetune(
@@ -43,9 +45,11 @@ def finetune(
         show = show_training(progress, "Learning")
         job = start_finetuning(connection, folder, base, config_for(budget, steps), show)
         try:
-            result: dict[str, Any] = wait_for(job, "The fine-tuning was cancelled; the active model is as it was.")
-        except CancelledError:
-            raise  # the trainer writes that down, or goes on when it is asked again
+            result: dict[str, Any] = wait_for(job, CANCELLED)
+        except CancelledError as error:
+            if str(error) == CANCELLED:  # by the user; else the engine ended, and it goes on when it is asked again
+                _cancelled(folder)
+            raise
         except MedSegError as error:
             _settle(folder, error)
             raise
@@ -67,6 +71,14 @@ def config_for(minutes: float | None, steps: int | None) -> FineTuneConfig:
     elif minutes is None:
         seconds = None  # a number of steps alone can be repeated to the bit
     return replace(config, training=replace(usual, steps=steps, seconds=seconds))
+
+
+def _cancelled(folder: Path) -> None:
+    """Write down that the user cancelled, if the trainer has not yet: it stops when it next reads that, at the latest."""
+    with Ledger.open(folder) as ledger:
+        unfinished = ledger.unfinished_job()
+        if unfinished is not None:
+            ledger.update_job(unfinished.id, state="cancelled", message=CANCELLED)
 
 
 def _settle(folder: Path, error: MedSegError) -> None:
