@@ -43,7 +43,11 @@ def finetune(
                 find_card(base)
     with engine() as connection, bars(trainer=True) as progress:
         show = show_training(progress, "Learning")
-        job = start_finetuning(connection, folder, base, config_for(budget, steps), show)
+        try:
+            job = start_finetuning(connection, folder, base, config_for(budget, steps), show)
+        except KeyboardInterrupt:
+            _cancelled(folder)
+            raise CancelledError(CANCELLED) from None
         try:
             result: dict[str, Any] = wait_for(job, CANCELLED)
         except CancelledError as error:
@@ -74,7 +78,7 @@ def config_for(minutes: float | None, steps: int | None) -> FineTuneConfig:
 
 
 def _cancelled(folder: Path) -> None:
-    """Write down that the user cancelled, if the trainer has not yet: it stops when it next reads that, at the latest."""
+    """Write down that the user cancelled, if the trainer has not yet; it stops when it reads that, at the latest."""
     with Ledger.open(folder) as ledger:
         unfinished = ledger.unfinished_job()
         if unfinished is not None:
