@@ -172,7 +172,12 @@ def test_a_layer_of_no_known_source_has_no_siblings() -> None:
 
 def test_channels_of_different_shape_are_refused() -> None:
     with pytest.raises(ImageError, match=r"'a0'.*'a1'"):
-        medical_image(channel("a", 0, pixels(6, 5)), [channel("a", 1, pixels(5, 6))])
+        medical_image(channel("a", 0, pixels(6, 5)), [channel("a", number, pixels(5, 6)) for number in (1, 2)])
+
+
+def test_some_of_the_channels_of_an_image_are_not_the_image() -> None:
+    with pytest.raises(ImageError, match="Only 2 of the 3 channels"):
+        medical_image(channel("a", 0, pixels(6, 5)), [channel("a", 1, pixels(6, 5))])
 
 
 @quick
