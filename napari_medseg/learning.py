@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -43,6 +44,8 @@ class Learning:
         self._reads = self._shown = 0  # numbers of the last read of the ledger, and of the one that is shown
         self._cancelled = False
         self._new = 0  # cases accepted here since the last fine-tuning began
+        self._keeping = threading.Lock()
+        self._knows_rhythm = False  # whether the project has said after how many cases it learns
 
     def refresh(self, then: Callable[[], None] | None = None) -> None:
         """Show the ledger as it is now."""
@@ -63,7 +66,9 @@ class Learning:
 
     def _show_ledger(self, found: dict[str, Any]) -> None:
         unfinished: JobRecord | None = found.pop("unfinished")
-        was = self._state.active
+        was, rhythm = self._state.active, found.pop("learn_every")
+        if not self._knows_rhythm:  # later, the panel is the one that says it
+            self._knows_rhythm, self._state.learn_every = True, rhythm
         for name, value in found.items():
             setattr(self._state, name, value)
         if self._state.choice() is None or self._state.model == was:
@@ -85,7 +90,7 @@ class Learning:
     def project_opened(self, ledger: Ledger) -> None:
         """Go on with another project."""
         self.ledger = ledger
-        self._seen, self._new = None, 0
+        self._seen, self._new, self._knows_rhythm = None, 0, False
         self._followed.clear()
         self._state.curve, self._state.learning_about = (), ""
         self.refresh()
@@ -139,6 +144,19 @@ class Learning:
             self._background.run(
                 lambda: self.ledger.set_base(card), lambda _: setattr(self._state, "active", card), self._not_done
             )
+
+    def learn_every(self, cases: int) -> None:
+        """Learn by itself after so many accepted cases, from now on and when the project is opened again."""
+        if cases == self._state.learn_every:
+            return
+        self._knows_rhythm, self._state.learn_every = True, cases
+        ledger = self.ledger
+
+        def keep() -> None:  # what holds by then: the threads do not keep the order of quick changes
+            with self._keeping:
+                ledger.set_learn_every(self._state.learn_every if ledger is self.ledger else cases)
+
+        self._background.run(keep, failed=self._not_done, finish=True)
 
     def _learn_if_due(self) -> None:
         due = self._state.learn_every and self._new >= self._state.learn_every
@@ -241,6 +259,7 @@ def _read(ledger: Ledger) -> dict[str, Any]:
         "corrections": len(training) + len(held_out),
         "held_out": len(held_out),
         "versions": version_rows(ledger),
+        "learn_every": ledger.learn_every(),
         "unfinished": ledger.unfinished_job(),
     }
 

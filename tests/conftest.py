@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from filelock import FileLock
 
 from napari_medseg.models.engine.address import read_address
 from napari_medseg.models.engine.client import Engine
@@ -34,7 +35,9 @@ def engine_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         for name, value in places.items():
             patch.setenv(name, str(value))
         yield folder / "runtime"
-    found = read_address(folder / "runtime")
+    (folder / "runtime").mkdir(mode=0o700, exist_ok=True)
+    with FileLock(folder / "runtime" / "engine.lock"):  # who starts one at this moment holds it
+        found = read_address(folder / "runtime")
     if found and psutil.pid_exists(found.pid):
         os.kill(found.pid, signal.SIGTERM)
     left = processes_of(folder / "runtime")

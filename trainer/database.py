@@ -94,6 +94,16 @@ class Database:
         with self.reading() as session:
             return session.scalars(sa.select(Setting.value).where(Setting.key == key)).one()
 
+    def optional_setting(self, key: str) -> str | None:
+        """A wish of the user's for the project, if there is one."""
+        with self.reading() as session:
+            return session.scalars(sa.select(Setting.value).where(Setting.key == key)).one_or_none()
+
+    def set(self, key: str, value: str) -> None:
+        """Keep a wish of the user's for the project."""
+        with self.writing() as session:
+            session.merge(Setting(key=key, value=value))
+
     def close(self) -> None:
         """Let go of the database; what is called later raises `LedgerError`."""
         self._closed = True

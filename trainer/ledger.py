@@ -178,6 +178,14 @@ class Ledger:
         """Say which shipped card the project starts from ("nuclei" if nobody says)."""
         self._versions.set_base(name)
 
+    def learn_every(self) -> int:
+        """Fine-tune after so many accepted cases; 0 for only when asked."""
+        return int(self._database.optional_setting("learn_every") or 0)
+
+    def set_learn_every(self, cases: int) -> None:
+        """Say after how many accepted cases to fine-tune; it holds for whoever opens the project next, too."""
+        self._database.set("learn_every", str(cases))
+
     def activate(self, version: str, reason: str = "chosen by the user") -> None:
         """Make `version` (or a card that the project has started from) the model that segments.
 

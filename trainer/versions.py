@@ -55,8 +55,7 @@ class Versions:
         """
         if not name.strip() or _VERSION_NAME.fullmatch(name):
             raise LedgerError(f"A project cannot start from {name!r}; name a shipped model. Nothing was changed.")
-        with self._database.writing() as session:
-            session.merge(Setting(key="base", value=name))
+        self._database.set("base", name)
 
     def activate(self, name: str, reason: str) -> None:
         """Make a version of this project, or a card that it has started from, the one that segments.

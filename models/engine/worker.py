@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import threading
 import time
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 log = logging.getLogger(__name__)
+
+LOADED_AHEAD = "napari_medseg.loaded_ahead"
+"""Group of entry points: for each worker, the module that its first job will need."""
 
 DEVICE = "device"
 """Topic in which the predictor says what it runs on, so that nobody who asks has to wait for its turn."""
@@ -22,13 +25,19 @@ def dask_setup(worker: Any) -> None:
     """Called by dask when the worker starts: step behind the window, and load libraries ahead of the first job."""
     role = str(worker.name)
     _yield_to_the_window(19 if role == "trainer" else 5)
-    warm = {"predictor": _warm_predictor, "trainer": _warm_trainer}.get(role)
-    if warm:
-        threading.Thread(target=warm, args=(worker,), daemon=True).start()
+    threading.Thread(target=_warm, args=(worker, role), daemon=True).start()
 
 
-def _warm_predictor(worker: Any) -> None:
-    """Import torch, which takes seconds, and tell what the networks run on."""
+def _warm(worker: Any, role: str) -> None:
+    """Import what the package declares for this worker, which takes seconds."""
+    for declared in entry_points(group=LOADED_AHEAD, name=role):
+        declared.load()
+    if role == "predictor":
+        _tell_device(worker)
+
+
+def _tell_device(worker: Any) -> None:
+    """Say what the networks run on."""
     from distributed.core import Status
 
     from .predictor import device_name
@@ -41,10 +50,6 @@ def _warm_predictor(worker: Any) -> None:
     while worker.status == Status.init:  # what is said before it is connected gets lost
         time.sleep(0.05)
     worker.log_event(DEVICE, [name])
-
-
-def _warm_trainer(worker: Any) -> None:
-    importlib.import_module("napari_medseg.trainer.finetuning")
 
 
 def _yield_to_the_window(nice: int) -> None:

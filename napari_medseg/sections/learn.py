@@ -45,11 +45,12 @@ class LearnSection(QWidget):
         self.versions = _version_table(self)
         self.activate = button(self, "Use this version", "Make the selected version the active model", self._activate)
         self._lay_out()
-        self.every.valueChanged.connect(lambda count: setattr(self._state, "learn_every", count))
+        self.every.valueChanged.connect(self._learning.learn_every)
         self.versions.itemSelectionChanged.connect(self._show_activate)
         self._redraw = QTimer(self, interval=REDRAW, singleShot=True)
         self._redraw.timeout.connect(lambda: self.curve.show_points(self._state.curve))
         follow(self._state, self._show, "learning", "learning_about", "corrections", "held_out")
+        follow(self._state, lambda: self.every.setValue(self._state.learn_every), "learn_every")
         follow(self._state, self._show_curve, "curve")
         follow(self._state, self._show_versions, "versions", "active")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from napari_medseg.models.cards import find_card
@@ -89,6 +90,23 @@ def test_it_learns_by_itself_after_so_many_cases(open_panel: Any, press: Any, un
 
     until(lambda: state.learning is not None)
     until(lambda: state.learning is None and state.versions)
+
+
+def test_a_project_keeps_after_how_many_cases_it_learns(open_panel: Any, until: Any, tmp_path: Path) -> None:
+    panel = open_panel()
+    until(lambda: panel.state.models)
+    for cases in (2, 3, 4):
+        panel.sections["Learn"].every.setValue(cases)
+    panel.let_go()
+
+    again = open_panel()
+    until(lambda: again.state.models)
+    assert again.sections["Learn"].every.value() == 4
+    assert again.state.learn_every == 4
+
+    again.controller.open_project(tmp_path / "another project")
+    until(lambda: again.state.learn_every == 0)
+    assert again.sections["Learn"].every.value() == 0
 
 
 def paint_the_truth(layer: Any, sample: Sample) -> None:
