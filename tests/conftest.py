@@ -140,6 +140,8 @@ class Running:
 def start_medseg(engine_environment: Path) -> Iterator[Callable[..., Running]]:
     """Start `medseg` with arguments and go on."""
     started = []
+    # A shell that runs the tests in its background has them ignore Ctrl-C, and what they start inherits that.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def start(*arguments: object) -> Running:
         command = [sys.executable, "-m", "napari_medseg.cli", *map(str, arguments)]
@@ -151,6 +153,7 @@ def start_medseg(engine_environment: Path) -> Iterator[Callable[..., Running]]:
     for process in started:
         process.kill()
         process.communicate()
+    signal.signal(signal.SIGINT, ignored)
 
 
 @pytest.fixture
