@@ -6,30 +6,114 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from napari_medseg.models.adstnet.convglu import ConvGLU
+from napari_medseg.models.adstnet.head import AdSTHead
+from napari_medseg.models.adstnet.laplace import LaplacianResidual
+from napari_medseg.models.adstnet.saca import SACA
+from napari_medseg.models.ascseg import ASCSeg
+from napari_medseg.models.ascseg.ase import ASEBlock
+from napari_medseg.models.ascseg.dcb import DCB
+from napari_medseg.models.ascseg.fac import FAC
+from napari_medseg.models.ascseg.mamba import Mamba
+from napari_medseg.models.ascseg.msfa import MSFA
+from napari_medseg.models.ascseg.pmb import PMB
+from napari_medseg.models.ascseg.sfm import SFM
+from napari_medseg.models.hastnet.csafm import CSAFM
+from napari_medseg.models.hastnet.decoder import Decoder
+from napari_medseg.models.hastnet.hrfa import HRFA
+from napari_medseg.models.hastnet.maam import MAAM
+from napari_medseg.models.hastnet.stfcm import STFCM
+from napari_medseg.models.msa2net.dae_former import DAEFormerBlock
+from napari_medseg.models.msa2net.lka import LKABlock
+from napari_medseg.models.msa2net.masag import MASAG
+from napari_medseg.models.msa2net.patch_expanding import PatchExpanding
+from napari_medseg.models.sosegformer.bottleneck import Bottleneck
+from napari_medseg.models.sosegformer.head import SoSegFormerHead, sum_branches
+from napari_medseg.models.sosegformer.stageformer import StageFormer
 from napari_medseg.models.unet import UNet
 
 GOLDEN = Path(__file__).parent / "golden"
 
+
+def encoder_stage(in_channels: int = 3, channels: int = 16, pool: bool = False) -> nn.Module:
+    """A stage of ASC-Seg's encoder; the network itself pools in front of all but the first."""
+    stage = ASEBlock(in_channels, channels)
+    return nn.Sequential(nn.MaxPool2d(2), stage) if pool else stage
+
+
+def decoder_features(channels: Sequence[int] = (8, 16, 24, 32), in_channels: int = 3) -> nn.Module:
+    """ASC-Seg, answering with the maps of its decoder, deepest first."""
+    network = ASCSeg(in_channels, channels=channels)
+    network.forward = network.features  # type: ignore[method-assign]
+    return network
+
+
+def head_outputs(
+    channels: Sequence[int] = (8, 16, 24, 32, 48), widths: Sequence[int] = (8, 16, 16, 24, 32), classes: int = 3
+) -> nn.Module:
+    """SoSegFormer's head, answering with the instructed stride-16 map and the logits at stride 2."""
+    head = SoSegFormerHead(tuple(channels), tuple(widths), classes, depths=(2,) * (len(widths) - 1))
+
+    def forward(*features: Tensor) -> tuple[Tensor, Tensor]:
+        maps = list(features) if len(features) > 1 else list(features[0])  # five maps, or one list of them
+        instructed, deepest = head.instruct(maps)
+        decoded = head.decode(instructed, deepest)
+        branches = [classify(x) for classify, x in zip(head.classifiers, decoded, strict=True)]
+        return instructed[-1], sum_branches(branches)
+
+    head.forward = forward  # type: ignore[method-assign, assignment]
+    return head
+
+
 ROWS: dict[str, Callable[..., nn.Module]] = {
-    "adstnet/unet16": lambda in_channels, classes: UNet(in_channels, classes, base=16),
+    "adstnet/saca": lambda channels=16: SACA(channels),
+    "adstnet/convglu": lambda channels=16, hidden=64: ConvGLU(channels, hidden),
+    "adstnet/laplace": LaplacianResidual,
+    "adstnet/head_on_identity": lambda hidden=16: AdSTHead(hidden),
+    "adstnet/unet16": lambda in_channels=3, classes=1: UNet(in_channels, classes, base=16),
+    "ascseg/mamba": lambda channels=4: Mamba(channels),
+    "ascseg/pmb": lambda channels=16: PMB(channels),
+    "ascseg/dcb": lambda channels=16: DCB(channels),
+    "ascseg/aseblock": encoder_stage,
+    "ascseg/msfa": lambda channels=16: MSFA(channels),
+    "ascseg/sfm": lambda channels=16: SFM(channels),
+    "ascseg/fac": lambda deep=32, shallow=16: FAC(deep, shallow),
+    "ascseg/decoder_features": decoder_features,
+    "hastnet/csafm": lambda channels=64: CSAFM(channels),
+    "hastnet/maam": lambda channels=64: MAAM(channels),
+    "hastnet/hrfa": lambda channels=128, kernels=(7, 9, 11): HRFA(channels, kernels),
+    "hastnet/stfcm": lambda channels=64, reduction=1: STFCM(channels, reduction),
+    "hastnet/decoder": lambda channels=(512, 256, 128, 64), reduction=1: Decoder(channels, reduction),
+    "msa2net/masag": lambda channels=48: MASAG(channels),
+    "msa2net/lka": lambda channels=48: LKABlock(channels),
+    "msa2net/dae": lambda channels=48: DAEFormerBlock(channels),
+    "msa2net/expand": lambda channels=48: PatchExpanding(channels, channels // 2, scale=2),
+    "msa2net/expand4": lambda channels=48: PatchExpanding(channels, channels, scale=4),
+    "sosegformer/stageformer": lambda channels=32: StageFormer(channels),
+    "sosegformer/bottleneck": lambda channels=32, squeeze_excitation=False: Bottleneck(
+        channels, squeeze_excitation=squeeze_excitation
+    ),
+    "sosegformer/head": head_outputs,
 }
-"""Each row of the golden numbers, and how our module of it is made from the row's sizes."""
+"""Each row of the golden numbers, and how our module of it is made from the row's sizes; the defaults are theirs."""
 
 
-def build(row: str, **sizes: int) -> nn.Module:
+def build(row: str, **sizes: Any) -> nn.Module:
     """A fresh module of a row, made of the classes that `create_model` assembles.
 
     Args:
         row: "paper/module".
-        **sizes: the row's own, e.g. in_channels=3, classes=1 for "adstnet/unet16".
+        **sizes: the row's own, e.g. in_channels=3, classes=1 for "adstnet/unet16"; those of the golden numbers if not
+            given.
 
     Raises:
         KeyError: no such row; names those that there are.
