@@ -34,6 +34,9 @@ class ModelCard:
         classes: logit channels; 1 for a binary mask.
         config: further options for `create_model`.
         scale: images are resized by this before the network sees them, and its answer is resized back.
+        tile: side, in pixels, of the pieces in which it sees an image, in prediction and in fine-tuning, for a network
+            that works at one size; None for one that takes any.
+        highest_lr: highest learning rate of AdamW that it bears in fine-tuning; None for one that is not delicate.
         labels: name of each label in a mask; 0 is background and has none.
         answers: what it can answer with, the usual one first: "mask" (one label a class), "instances" (one an object).
         parameters: number of weights.
@@ -48,6 +51,8 @@ class ModelCard:
         metrics: figures by name, e.g. "dice_median", measured on images not trained on.
         date: of the training, ISO 8601.
         sha256: of the weights file; empty if there is none.
+        encoder_only: the weights are an encoder's, published elsewhere; the rest has learned nothing yet.
+        weights_from: for a card without weights: what weights there are, under which licence, and how to bring them in.
 
     Raises:
         ModelError: a network that cannot be, or a value of another kind: cards come with files from anywhere.
@@ -60,6 +65,8 @@ class ModelCard:
     classes: int = 1
     config: dict[str, Any] = field(default_factory=dict)
     scale: float = 1.0
+    tile: int | None = None
+    highest_lr: float | None = None
     labels: dict[int, str] = field(default_factory=lambda: {1: "object"})
     answers: tuple[str, ...] = ("mask",)
     parameters: int = 0
@@ -74,6 +81,8 @@ class ModelCard:
     metrics: dict[str, float] = field(default_factory=dict)
     date: str = ""
     sha256: str = ""
+    encoder_only: bool = False
+    weights_from: str = ""
 
     def __post_init__(self) -> None:
         right = {
@@ -81,6 +90,9 @@ class ModelCard:
             "in_channels": _is_count(self.in_channels, 1, 256),
             "classes": _is_count(self.classes, 1, 256),  # labels are uint8 on their way
             "scale": _is_number(self.scale) and 1 / 64 <= self.scale <= 64,
+            "tile": self.tile is None or _is_count(self.tile, 64, 4096),
+            "highest_lr": self.highest_lr is None or (_is_number(self.highest_lr) and 0 < self.highest_lr <= 1),
+            "encoder_only": isinstance(self.encoder_only, bool),
             "labels": isinstance(self.labels, dict)
             and all(_is_count(label, 1, 255) and _is_text(name) for label, name in self.labels.items()),
             "answers": _is_tuple_of(self.answers, ANSWERS.__contains__)
@@ -99,8 +111,13 @@ class ModelCard:
 
     @property
     def has_weights(self) -> bool:
-        """False: an untrained network, which knows nothing yet."""
+        """Whether there is a weights file."""
         return bool(self.sha256)
+
+    @property
+    def trained(self) -> bool:
+        """False: a network that knows nothing yet, at most its encoder has learned to see."""
+        return self.has_weights and not self.encoder_only
 
     def to_json(self) -> str:
         """The card as text; `from_json` reads it."""
@@ -169,7 +186,7 @@ def find_card(name: str) -> ModelCard:
     return cards[name]
 
 
-_TEXTS = ("title", "network", "paper", "good_at", "data", "licence", "date", "sha256")
+_TEXTS = ("title", "network", "paper", "good_at", "data", "licence", "date", "sha256", "weights_from")
 
 
 def _is_text(value: Any) -> bool:

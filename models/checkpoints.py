@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from . import durable
 from .cards import SHIPPED, ModelCard, find_card, read_card
 from .errors import ModelError
-from .registry import create_model
+from .registry import PUBLISHED_ENCODERS, create_model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,7 +52,7 @@ def serialise(model: nn.Module, card: ModelCard | None = None) -> tuple[bytes, M
     card = card or getattr(model, "card", None)
     if card is None:
         raise ModelError("This network has no card; give one, so that its weights can be found again.")
-    header = {name: getattr(card, name) for name in ("network", "in_channels", "classes", "config", "scale")}
+    header = {name: getattr(card, name) for name in ("network", "in_channels", "classes", "config", "scale", "tile")}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     content = safetensors.torch.save(weights, {"medseg": json.dumps(header)})
     card = replace(
@@ -61,6 +62,44 @@ def serialise(model: nn.Module, card: ModelCard | None = None) -> tuple[bytes, M
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
     )
     return content, card
+
+
+def with_encoder(card: ModelCard, file: Path) -> nn.Module:
+    """A card's network with published weights in its encoder and fresh ones elsewhere; it has a card of its own.
+
+    A paper's encoder that is frozen under such weights is so again whenever the network is saved and loaded.
+
+    Args:
+        card: of an untrained network.
+        file: weights of its encoder as they were published, see `create_model`. SAM 2's trunks of other sizes than the
+            card's are told by the names of their files.
+
+    Raises:
+        ModelError: the network takes no such weights, or the file does not fit it.
+    """
+    if card.network not in PUBLISHED_ENCODERS:
+        able = ", ".join(PUBLISHED_ENCODERS)
+        raise ModelError(
+            f"'{file.name}' cannot be used: '{card.name}' has no encoder of which weights were published; it learns "
+            f"from scratch. The networks that have one are {able}."
+        )
+    config = dict(card.config)
+    if card.network == "hastnet" and (size := re.search("tiny|small|base_plus|large", file.name)):
+        config["variant"] = size[0]
+    network = create_model(
+        card.network, in_channels=card.in_channels, classes=card.classes, encoder_weights=file, **config
+    )
+    if any(not parameter.requires_grad for parameter in network.parameters()):
+        config["freeze"] = True
+    network.card = replace(  # type: ignore[assignment]
+        card,
+        title=f"{card.title.removesuffix(', untrained')} with {file.stem}, untrained",
+        config=config,
+        data=f"The encoder's weights are those of the file '{file.name}'.",
+        encoder_only=True,
+        weights_from="",
+    )
+    return network.eval()
 
 
 def load_model(model: str | Path, *, pretrained: bool = True) -> nn.Module:
@@ -144,10 +183,32 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _create(card: ModelCard) -> nn.Module:
+    """The card's network with fresh weights. Cards come from anywhere, so none may have weights fetched or files read.
+
+    Raises:
+        ModelError: a network or options that there are not.
+    """
+    reaching = [name for name, value in card.config.items() if (name in _REACHING and value) or not _is_plain(value)]
+    if reaching:
+        raise ModelError(
+            f"The card of '{card.name}' wants weights or files from elsewhere ({', '.join(reaching)[:60]}), which no "
+            "card may. Ask whoever made it for all weights in one .safetensors file."
+        )
     try:
         return create_model(card.network, in_channels=card.in_channels, classes=card.classes, **card.config)
     except TypeError as error:  # an option that is none, or given twice
         raise ModelError(f"The network of '{card.name}' cannot be created: {error}.") from error
+
+
+_REACHING = ("pretrained", "encoder_weights", "weights")
+"""Options of `create_model` that fetch or read weights."""
+
+
+def _is_plain(value: Any) -> bool:
+    """No text that timm or torch would take for an address or a path, such as "hf-hub:..." or "/tmp/..."."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return not isinstance(value, str) or bool(re.fullmatch(r"[\w.-]{0,80}", value))
 
 
 def _compare(own: dict[str, Tensor], weights: dict[str, Tensor], path: Path) -> None:

@@ -16,12 +16,16 @@ from .errors import CancelledError, ModelError
 from .image import MedicalImage, as_image, as_mask
 from .instances import split_touching
 from .intensity import intensity_limits, match_channels, normalise
+from .layout import channels_last
 from .prediction import Prediction
 from .scaling import resize_map, resize_plane, scaled_shape
 from .tiling import blend_window, tile_origins
 
 SMALLEST = 64
 """Shorter sides are mirrored up to this many pixels, so that the deepest maps hold more than a few values."""
+
+TILE = 512
+"""Side of a tile in pixels, for a network that takes any."""
 
 Array = npt.NDArray[Any]
 
@@ -30,7 +34,7 @@ def predict(
     model: nn.Module,
     image: MedicalImage | Array,
     *,
-    tile: int = 512,
+    tile: int | None = None,
     overlap: float = 0.25,
     batch: int | None = None,
     device: str = "auto",
@@ -45,7 +49,8 @@ def predict(
     Args:
         model: maps (B, C, H, W) to logits (B, classes, H, W); one that `load_model` gives knows its channels.
         image: any `MedicalImage`, or an array whose axes can be guessed (see `MedicalImage.from_array`).
-        tile: side of a tile in pixels; planes no larger are done whole.
+        tile: side of a tile in pixels; planes no larger are done whole. By default what the card says, and then smaller
+            planes are mirrored up to it, as in training; 512 if the card says nothing.
         overlap: smallest share of a tile that its neighbour covers too, 0 <= overlap < 1.
         batch: tiles at once; by default 1 on a CPU and 8 on a GPU. Does not change the answer.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
@@ -60,6 +65,9 @@ def predict(
         ModelError: a device, a tile, an overlap or a batch that is not possible.
         CancelledError: `cancel` answered True.
     """
+    card = getattr(model, "card", None)
+    own = getattr(card, "tile", None) if tile is None else None
+    tile = tile if tile is not None else own or TILE
     if tile < SMALLEST or not 0 <= overlap < 1:
         raise ModelError(
             f"Tiles of {tile} px with overlap {overlap} are not possible; use {SMALLEST} or more and 0 to 0.9."
@@ -70,9 +78,14 @@ def predict(
     place = choose_device(device)
     batch = batch or (1 if place.type == "cpu" else 8)
     tiled = _TiledNetwork(
-        model.to(place, memory_format=torch.channels_last), choose_precision(precision, place), tile, overlap, batch
+        channels_last(model.to(place)),
+        choose_precision(precision, place),
+        own or SMALLEST,
+        tile,
+        overlap,
+        batch,
     )
-    scale = getattr(getattr(model, "card", None), "scale", 1.0)
+    scale = getattr(card, "scale", 1.0)
     planes = int(np.prod(image.mask_shape[:-2], dtype=int))
     steps = _Steps(planes * tiled.batches(*scaled_shape(image.mask_shape, scale)), progress, cancel)
     training = model.training
@@ -101,6 +114,7 @@ class _TiledNetwork:
 
     network: nn.Module
     precision: torch.dtype
+    least: int
     tile: int
     overlap: float
     batch: int
@@ -111,12 +125,12 @@ class _TiledNetwork:
 
     def batches(self, height: int, width: int) -> int:
         """Number of batches that a plane takes."""
-        return -(-len(self._corners(max(height, SMALLEST), max(width, SMALLEST))) // self.batch)
+        return -(-len(self._corners(max(height, self.least), max(width, self.least))) // self.batch)
 
     @torch.inference_mode()
     def probabilities(self, plane: npt.NDArray[np.float32], steps: _Steps) -> torch.Tensor:
         """Probabilities (classes, Y, X) of a plane (C, Y, X); one class: of the foreground."""
-        padded = _mirrored(plane)
+        padded = _mirrored(plane, self.least)
         sides = padded.shape[1:]
         height, width = min(self.tile, sides[0]), min(self.tile, sides[1])
         window = torch.from_numpy(blend_window(height, width))
@@ -187,9 +201,9 @@ def _at_scale(tiled: _TiledNetwork, plane: npt.NDArray[np.float32], scale: float
     return probability if scale == 1 else resize_map(probability, (plane.shape[-2], plane.shape[-1]))
 
 
-def _mirrored(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """A plane (C, Y, X) whose sides are at least `SMALLEST`, mirrored below and to the right."""
-    missing = [max(0, SMALLEST - side) for side in plane.shape[1:]]
+def _mirrored(plane: npt.NDArray[np.float32], least: int) -> npt.NDArray[np.float32]:
+    """A plane (C, Y, X) whose sides have at least `least` pixels, mirrored below and to the right."""
+    missing = [max(0, least - side) for side in plane.shape[1:]]
     return np.pad(plane, ((0, 0), (0, missing[0]), (0, missing[1])), mode="symmetric") if any(missing) else plane
 
 

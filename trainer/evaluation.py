@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,58 +12,41 @@ import numpy.typing as npt
 
 from napari_medseg.models.cards import ModelCard
 from napari_medseg.models.checkpoints import load_model
-from napari_medseg.models.errors import ImageError, LedgerError
-from napari_medseg.models.image import MedicalImage, as_mask
+from napari_medseg.models.durable import WriteError
+from napari_medseg.models.errors import ImageError, ModelError
+from napari_medseg.models.image import MedicalImage
 from napari_medseg.models.inference import predict
-from napari_medseg.models.reading import is_image, read_image, read_mask
 
+from .cases import Case, check_labels, chosen_split, corrections_as_cases, folder_cases, unseen
 from .ledger import Ledger
+from .measures import measure_image
 from .metrics import dice, iou
-from .records import CorrectionRecord
+from .pictures import open_picture_folder, write_picture
+from .scores import CaseScore, Evaluation, Failure, IncompleteEvaluationError
 
 if TYPE_CHECKING:
     from torch import nn
 
-Case = tuple[str, MedicalImage, npt.NDArray[Any]]
-"""Name, image and true mask."""
+PIXELS = 2.0
+"""Tolerance of the NSD by default, in pixels: about what two careful people differ by."""
 
 
 @dataclass(frozen=True)
-class CaseScore:
-    """One image's figures, 0 to 1; see `metrics` for what they average."""
+class Agreement:
+    """Dice and IoU of one image, 0 to 1; see `metrics` for what they average."""
 
     case: str
     dice: float
     iou: float
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """A model's figures, image by image.
-
-    Attributes:
-        model: the model's name, version or file.
-        scores: of each image, in the order of the images.
-    """
-
-    model: str
-    scores: tuple[CaseScore, ...]
-
-    @property
-    def dice(self) -> float:
-        """Mean over images; NaN if there were none."""
-        return float(np.mean([score.dice for score in self.scores])) if self.scores else float("nan")
-
-    @property
-    def iou(self) -> float:
-        """Mean over images; NaN if there were none."""
-        return float(np.mean([score.iou for score in self.scores])) if self.scores else float("nan")
-
-
 def evaluate(
     data: Ledger | str | Path,
     model: str | Path | None = None,
     *,
+    split: str | None = None,
+    tolerance: float | None = None,
+    pictures: str | Path | None = None,
     progress: Callable[[float], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Evaluation:
@@ -71,29 +54,53 @@ def evaluate(
 
     Args:
         data: a project, whose held-out corrections are used, which no version has learned from; or a folder with
-            images/ and masks/ (equal stems).
+            images and masks, see `folders`.
         model: a card's name, a version of the project, or a weights file; by default the project's active model,
             or the shipped nuclei model for a folder.
+        split: the part of a folder: "train", "val", "test"; by default test, or else val, or else all of it.
+        tolerance: of the NSD, in each image's own unit (mm for medical formats, pixels where no spacing is known);
+            by default twice the distance of neighbouring pixels.
+        pictures: a folder for one PNG an image, CASE.png, see `pictures`.
         progress: called with the share done, 0 to 1.
         cancel: asked between tiles; if it answers True the evaluation stops.
 
     Raises:
         LedgerError: nothing was held out yet.
-        ImageError: no pairs in the folder, or a mask that does not fit its image.
-        ModelError: no such model.
+        ImageError: no pairs in the folder, or none that can be measured.
+        IncompleteEvaluationError: some images cannot be read or do not fit their masks. It comes at the end and has
+            the figures of the others.
+        ModelError: no such model, or a tolerance that cannot be.
+        WriteError: no pictures can be written to that folder.
         CancelledError: `cancel` answered True.
     """
+    if tolerance is not None and not 0 <= tolerance < float("inf"):
+        raise ModelError(f"A tolerance of {tolerance} is not possible; use 0 or more, in the unit of the images.")
     if isinstance(data, Ledger):
         model = str(model or data.active())
-        network = load_model(data.reference(model))
-        cases, count = corrections_as_cases(data, unseen(data))
+        network, part = load_model(data.reference(model)), None
+        cases, _ = corrections_as_cases(data, unseen(data))
     else:
-        model = str(model or "nuclei")
-        network = load_model(model)
-        pairs = folder_pairs(Path(data))
-        cases, count = ((image.stem, read_image(image), read_mask(mask)) for image, mask in pairs), len(pairs)
-    scores = score(network, cases, count, progress=progress, cancel=cancel)
-    return Evaluation(model, tuple(scores))
+        model, part = str(model or "nuclei"), chosen_split(Path(data), split)
+        network, cases = load_model(model), folder_cases(Path(data), part)
+    folder = open_picture_folder(Path(pictures), [file for case in cases for file in case.files]) if pictures else None
+    scores: list[CaseScore] = []
+    failed: list[Failure] = []
+    for number, case in enumerate(cases):
+        try:
+            answer = _answer(network, case, cancel=cancel, judged=True)
+            scores.append(_measured(answer, tolerance))
+            if folder:
+                picture = folder / f"{case.name}.png"
+                write_picture(picture, answer.image, answer.labels, answer.truth)
+                scores[-1] = replace(scores[-1], picture=str(picture))
+        except (ImageError, WriteError) as error:  # the figures of the others, and of this one, are kept
+            failed.append(Failure(case.called, str(error)))
+        if progress:
+            progress((number + 1) / len(cases))
+    found = Evaluation(model, tuple(scores), class_names(card_of(network)), tuple(failed), part or "")
+    if failed:
+        raise IncompleteEvaluationError(found)
+    return found
 
 
 def score(
@@ -103,58 +110,68 @@ def score(
     *,
     progress: Callable[[float], None] | None = None,
     cancel: Callable[[], bool] | None = None,
-) -> Iterator[CaseScore]:
-    """The figures of each of `count` cases; a binary model is compared on foreground, instances or not."""
-    binary = classes_of(network) == 1
-    for number, (name, image, mask) in enumerate(cases):
-        masks = predict(network, image, cancel=cancel).labels, as_mask(mask, image)
-        answer, truth = (part > 0 for part in masks) if binary else masks
+) -> Iterator[Agreement]:
+    """Dice and IoU of each of `count` cases; a binary model is compared on foreground, instances or not."""
+    for number, case in enumerate(cases):
+        answer = _answer(network, case, cancel=cancel, judged=False)
         if progress:
             progress((number + 1) / count)
-        yield CaseScore(name, dice(answer, truth), iou(answer, truth))
+        yield Agreement(case.name, dice(answer.labels, answer.truth), iou(answer.labels, answer.truth))
+
+
+def card_of(network: nn.Module) -> ModelCard:
+    """The card that `load_model` gave a network."""
+    card: ModelCard = network.card  # type: ignore[assignment]
+    return card
 
 
 def classes_of(network: nn.Module) -> int:
     """Logit channels of a network that has a card."""
-    card: ModelCard = network.card  # type: ignore[assignment]
-    return card.classes
+    return card_of(network).classes
 
 
-def unseen(ledger: Ledger) -> list[CorrectionRecord]:
-    """The corrections that no version learned from.
-
-    Raises:
-        LedgerError: there are none yet.
-    """
-    held_out = ledger.split()[1]
-    if not held_out:
-        raise LedgerError(
-            "Every correction so far was for learning, so there is nothing to judge a model by. "
-            "Accept a case of a second patient (or file); that one is kept apart."
-        )
-    return held_out
+def class_names(card: ModelCard) -> dict[int, str]:
+    """Name of each class but the background; none of a binary model."""
+    return {label: card.labels.get(label, f"label {label}") for label in range(1, card.classes)}
 
 
-def corrections_as_cases(ledger: Ledger, records: list[CorrectionRecord]) -> tuple[Iterator[Case], int]:
-    """Image and corrected mask of each record, read when its turn comes, and how many there are."""
-    cases = ((f"case {record.id}", ledger.load_image(record), ledger.load_mask(record)) for record in records)
-    return cases, len(records)
+@dataclass(frozen=True, eq=False)
+class _Answered:
+    """A case with what a network says to it; masks of binary models are foreground, True and False."""
+
+    case: Case
+    card: ModelCard
+    image: MedicalImage
+    truth: npt.NDArray[Any]
+    labels: npt.NDArray[Any]
+    probabilities: npt.NDArray[Any] | None
 
 
-def folder_pairs(folder: Path) -> list[tuple[Path, Path]]:
-    """Image and mask of equal stems in `folder`/images and `folder`/masks.
+def _answer(network: nn.Module, case: Case, *, cancel: Callable[[], bool] | None, judged: bool) -> _Answered:
+    """Load a case and segment it; `judged`: for all measures, which need probabilities and labels of the model's."""
+    card = card_of(network)
+    image, truth = case.load()
+    if judged and card.classes > 1:
+        check_labels(truth, card.classes, card.name, case)
+    found = predict(network, image, probabilities=judged, cancel=cancel)
+    labels = found.labels
+    if card.classes == 1:
+        labels, truth = labels > 0, truth > 0
+    return _Answered(case, card, image, truth, labels, found.probabilities)
 
-    Raises:
-        ImageError: there are none.
-    """
-    images, masks = (
-        {path.stem: path for path in sorted((folder / part).glob("*")) if is_image(path)}
-        for part in ("images", "masks")
+
+def _measured(answer: _Answered, tolerance: float | None) -> CaseScore:
+    """The figures of one image."""
+    image, truth = answer.image, answer.truth
+    assert answer.probabilities is not None
+    tolerance = PIXELS * max(image.spacing[-2:]) if tolerance is None else tolerance
+    figures, classes = measure_image(answer.labels, truth, answer.probabilities, image.spacing, tolerance)
+    return CaseScore(
+        answer.case.name,
+        figures,
+        foreground=np.count_nonzero(truth) / truth.size,
+        unit=image.unit,
+        tolerance=tolerance,
+        classes=classes,
+        image=str(answer.case.files[0]) if answer.case.files else "",
     )
-    pairs = [(path, masks[stem]) for stem, path in images.items() if stem in masks]
-    if not pairs:
-        raise ImageError(
-            f"'{folder}' has no pairs of an image and a mask. It needs a folder images and a folder masks "
-            "whose files have equal names but for the ending."
-        )
-    return pairs

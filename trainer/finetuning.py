@@ -6,7 +6,6 @@ It runs in the trainer process. Whatever kills that process, the next one goes o
 from __future__ import annotations
 
 import contextlib
-import copy
 import datetime
 import logging
 import math
@@ -24,10 +23,13 @@ from napari_medseg.models.checkpoints import load_model, serialise
 from napari_medseg.models.devices import use_threads
 from napari_medseg.models.errors import CancelledError, MedSegError
 
+from .beginning import begun, fitted
+from .cases import corrections_as_cases
 from .config import FineTuneConfig
-from .evaluation import classes_of, corrections_as_cases, score
+from .evaluation import classes_of, score
 from .ledger import Ledger
 from .outcome import FineTuneProgress, FineTuneResult
+from .pacing import Pace
 from .records import CorrectionRecord, JobRecord
 from .samples import Batches, KeptPlanes, Plane, planes_of
 from .split import learnable
@@ -42,6 +44,7 @@ def finetune(
     base: str | None = None,
     *,
     budget: float | None = None,
+    adstnet: bool = False,
     config: FineTuneConfig | None = None,
     job: JobRecord | None = None,
     progress: Callable[[FineTuneProgress], None] | None = None,
@@ -53,8 +56,11 @@ def finetune(
         ledger: the project.
         base: a card's name or a version; by default the active model.
         budget: seconds to train for; instead of the configuration's.
+        adstnet: have the network wear AdSTNet's head while it learns, for sharper borders; also if the configuration
+            says so. The version is the bare network, which answers as fast as ever.
         config: how to learn.
-        job: an unfinished one of this ledger to go on with, as it was asked for: base, budget and config are its own.
+        job: an unfinished one of this ledger to go on with, as it was asked for: base, budget, adstnet and config are
+            its own.
         progress: called after each step.
         cancel: asked before each step; if it answers True nothing is kept and the active model stays.
 
@@ -68,6 +74,8 @@ def finetune(
         config = config or FineTuneConfig()
         if budget is not None:
             config = replace(config, training=replace(config.training, seconds=budget))
+        if adstnet:
+            config = replace(config, training=replace(config.training, adstnet=True))
         learnable(ledger.split()[0])
         job = ledger.start_job(base or ledger.active(), asdict(config))
     try:
@@ -188,24 +196,27 @@ class _FineTuning:
             data=f"{card.data} {learned}".strip(),
             metrics={"held_out_dice": sum(after) / len(after)} if after else {},
             recipe=asdict(self.config),
+            encoder_only=False,
+            weights_from="",
             date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         )
 
     def _train(self, before: list[float]) -> TrainingState:
-        config = self.config.training
         fabric = one_device()
-        network = load_model(self.ledger.reference(self.job.base)).to(memory_format=torch.channels_last)
-        averaged = copy.deepcopy(network).to(fabric.device)
-        optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        network, optimiser = fabric.setup(network, optimiser)
-        state = TrainingState(network, averaged, optimiser, cases=[record.id for record in self.training])
+        network = load_model(self.ledger.reference(self.job.base))
+        config = fitted(self.config.training, network.card)  # type: ignore[arg-type]
+        self.config = replace(self.config, training=config)
+        state = begun(fabric, network, config)
+        state.cases = [record.id for record in self.training]
+        averaged = state.averaged
         file = checkpoint_of(self.ledger, self.job)
         if state.resume(file):
             log.info("going on after step %d", state.step)
             self.training = [record for record in self.ledger.corrections(all=True) if record.id in state.cases]
         planes = KeptPlanes(lambda case: self._planes(averaged, case))
         batches = Batches(planes, len(self.training), crop=config.crop, batch=config.batch, seed=config.seed)
-        saved, looked = time.monotonic(), int(state.step and state.share(config) * self.config.evaluations)
+        saving, looking = Pace(every=self.config.checkpoint, share=0.1, free=10), Pace(share=0.2, free=30)
+        looked = int(state.step and state.share(config) * self.config.evaluations)
         watched = self.held_out[: self.config.watched]
         curve = _mean(before[: self.config.watched]) if state.step == 0 else None
         for step in train(fabric, state, batches, config, classes_of(averaged)):
@@ -213,13 +224,15 @@ class _FineTuning:
                 raise CancelledError("Cancelled between two steps.")
             if watched and int(step.share * self.config.evaluations) > looked and step.share < 1:
                 looked = int(step.share * self.config.evaluations)
-                curve = _mean(self._dice(averaged, watched))
+                if looking.due():
+                    with looking.spending():
+                        curve = _mean(self._dice(averaged, watched))
             eta = state.elapsed * (1 - step.share) / max(step.share, 1e-9)
             self._tell(step.share, eta, step.number, step.loss, curve, f"Training {step.share:.0%}")
             curve = None
-            if time.monotonic() - saved > self.config.checkpoint:
-                saved = time.monotonic()
-                state.save(file)
+            if saving.due():
+                with saving.spending():
+                    state.save(file)
         return state
 
     def _planes(self, network: nn.Module, case: int) -> list[Plane]:

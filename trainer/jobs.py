@@ -1,10 +1,11 @@
-"""Fine-tuning and evaluation as jobs of the engine: how a window or a command asks, and what the trainer process runs.
+"""Fine-tuning, evaluation and bringing in weights as jobs of the engine: how to ask for them, and what its workers run.
 
 Importing this does not import torch; running a job does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from napari_medseg.models.cards import find_card
 from napari_medseg.models.engine.client import Engine, Job
 from napari_medseg.models.errors import LedgerError, MedSegError
 
@@ -140,17 +142,54 @@ def run_finetuning(
 
 
 def run_evaluation(
-    data: str, model: str | None, *, progress: Callable[[float], None], cancel: Callable[[], bool]
+    data: str,
+    model: str | None,
+    *,
+    progress: Callable[[float], None],
+    cancel: Callable[[], bool],
+    **options: Any,
 ) -> dict[str, Any]:
-    """In the trainer: `evaluate` a project (a folder with a ledger) or a folder of images and masks."""
-    from .evaluation import evaluate
+    """In the trainer: `evaluate` a project (a folder with a ledger) or a folder of images and masks.
 
-    if not is_project(data):
-        found = evaluate(data, model, progress=progress, cancel=cancel)
-    else:
-        with Ledger.open(data) as ledger:
-            found = evaluate(ledger, model, progress=progress, cancel=cancel)
-    return {"model": found.model, "dice": found.dice, "iou": found.iou, "images": [asdict(s) for s in found.scores]}
+    Where some images cannot be measured the answer has the figures of the others, and says so in "error" and "failed".
+    """
+    from .evaluation import evaluate
+    from .scores import IncompleteEvaluationError
+
+    with Ledger.open(data) if is_project(data) else contextlib.nullcontext(data) as source:
+        try:
+            found = evaluate(source, model, progress=progress, cancel=cancel, **options)
+        except IncompleteEvaluationError as error:
+            return error.evaluation.to_json() | {"error": str(error)}
+    return found.to_json()
+
+
+def bring_in_encoder(engine: Engine, project: str | Path, file: str | Path, card: str) -> Job:
+    """Have a network made with published weights in its encoder, as a version of a project that can be fine-tuned.
+
+    Args:
+        engine: where to make it; in the predictor, since the trainer may be busy for long.
+        project: the ledger's folder.
+        file: the encoder's weights, as they were published.
+        card: name of the shipped, untrained network that they are for.
+
+    Returns:
+        The job; its result is the version's name.
+    """
+    return engine.submit("predictor", "napari_medseg.trainer.jobs:run_bringing_in", str(project), str(file), card)
+
+
+def run_bringing_in(
+    project: str, file: str, card: str, *, progress: Callable[[float], None], cancel: Callable[[], bool]
+) -> str:
+    """In the predictor: add the version. Takes seconds, so it neither reports progress nor stops halfway."""
+    from napari_medseg.models.checkpoints import serialise, with_encoder
+
+    network = with_encoder(find_card(card), Path(file))
+    content, described = serialise(network)
+    reason = f"Its encoder was brought in from '{Path(file).name}'; the rest has learned nothing yet."
+    with Ledger.open(project) as ledger:
+        return ledger.add_version(content, described.to_json(), card, {}, reason, activate=False).name
 
 
 def settle(project: str | Path, job_id: str, error: MedSegError) -> None:

@@ -7,6 +7,7 @@ steps; if it ends by time, how many steps it does is up to the machine.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,23 +16,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.transforms import (
-    Compose,
-    RandAdjustContrastd,
-    RandAffined,
-    RandAxisFlipd,
-    RandGaussianNoised,
-    RandGaussianSmoothd,
-    RandRotate90d,
-    RandScaleIntensityd,
-    RandShiftIntensityd,
-)
 
 from napari_medseg.models.cards import ModelCard
 from napari_medseg.models.errors import ModelError
 from napari_medseg.models.image import MedicalImage, as_mask
 from napari_medseg.models.intensity import intensity_limits, match_channels, normalise
 from napari_medseg.models.scaling import resize_labels, resize_plane
+
+from .augmentation import augmentation_of
+
+IGNORED = 255
+"""In a target: a pixel that counts for nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +35,7 @@ class Plane:
 
     Attributes:
         image: (C, Y, X) float32.
-        target: (1, Y, X) uint8, class of each pixel.
+        target: (1, Y, X) uint8, class of each pixel, or `IGNORED`.
     """
 
     image: npt.NDArray[np.float32]
@@ -52,14 +47,22 @@ class Plane:
         return self.image.nbytes + self.target.nbytes
 
 
-def planes_of(image: MedicalImage, mask: npt.NDArray[Any], card: ModelCard) -> list[Plane]:
+def planes_of(image: MedicalImage, mask: npt.NDArray[Any], card: ModelCard, ignore: int | None = None) -> list[Plane]:
     """All planes of an image, at the scale and with the classes of the card.
+
+    Args:
+        image: with channels that the card's network reads.
+        mask: its labels.
+        card: of the network that learns.
+        ignore: label of pixels that count for nothing.
 
     Raises:
         ImageError: mask and image do not fit each other, or the image has too many channels.
         ModelError: the mask has labels that the card does not know.
     """
     mask = as_mask(mask, image)
+    ignored = np.zeros(mask.shape, bool) if ignore is None else mask == ignore
+    mask = np.where(ignored, 0, mask)
     if card.classes == 1:
         mask = (mask > 0).astype(np.uint8)  # instances or not: all is foreground
     elif mask.max() >= card.classes:
@@ -67,13 +70,14 @@ def planes_of(image: MedicalImage, mask: npt.NDArray[Any], card: ModelCard) -> l
             f"The mask has label {mask.max()}, but '{card.name}' knows labels 0 to {card.classes - 1} only. "
             "Pick a model with more classes, or correct the label."
         )
+    mask = np.where(ignored, IGNORED, mask).astype(np.uint8)
     data = image.data if "C" in image.axes else image.data[..., np.newaxis]
     data = match_channels(data, card.in_channels)
     limits = intensity_limits(data)
     return [
         Plane(
             resize_plane(normalise(data[index], limits), card.scale),
-            resize_labels(mask[index].astype(np.uint8)[np.newaxis], card.scale),
+            resize_labels(mask[index][np.newaxis], card.scale),
         )
         for index in np.ndindex(*mask.shape[:-2])
     ]
@@ -120,20 +124,33 @@ class Batches:
         planes: gives the planes of one case; called with 0 to `cases` - 1.
         cases: number of cases; each is drawn as often as any other, however many planes it has.
         crop: side of a crop in pixels.
-        batch: crops in a batch.
+        batch: crops in a batch, of all devices together.
         seed: of the draws.
+        augmentation: one of `config.CHOICES["augmentation"]`.
+        rank: number of this device.
+        ranks: number of devices; each draws its own share of a batch.
     """
 
     def __init__(
-        self, planes: Callable[[int], Sequence[Plane]], cases: int, *, crop: int, batch: int, seed: int
+        self,
+        planes: Callable[[int], Sequence[Plane]],
+        cases: int,
+        *,
+        crop: int,
+        batch: int,
+        seed: int,
+        augmentation: str = "full",
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         self.planes, self.cases = planes, cases
-        self.crop, self.batch, self.seed = crop, batch, seed
-        self.augment = _augmentation(crop)
+        self.crop, self.batch, self.seed = crop, math.ceil(batch / ranks), seed
+        self.entropy = () if ranks == 1 else (rank,)
+        self.augment = augmentation_of(augmentation, crop)
 
     def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Images (B, C, crop, crop) float32 and labels (B, 1, crop, crop) uint8 of a step."""
-        draw = np.random.default_rng((self.seed, step))
+        draw = np.random.default_rng((self.seed, step, *self.entropy))
         self.augment.set_random_state(seed=int(draw.integers(2**31)))
         crops = [self._crop(draw) for _ in range(self.batch)]
         images, labels = (torch.stack([crop[part] for crop in crops]) for part in ("image", "target"))
@@ -151,7 +168,7 @@ class Batches:
 def _corner(draw: np.random.Generator, target: npt.NDArray[np.uint8], crop: int) -> tuple[int, int]:
     """First row and column of a crop; every other crop is centred on a pixel of the foreground, if there is any."""
     row, column = (int(draw.integers(side)) for side in target.shape)
-    foreground = np.flatnonzero(target)
+    foreground = np.flatnonzero((target != 0) & (target != IGNORED))
     if foreground.size and draw.random() < 0.5:
         row, column = divmod(int(foreground[draw.integers(foreground.size)]), target.shape[1])
     rows, columns = (max(0, side - crop) for side in target.shape)
@@ -164,29 +181,3 @@ def _cut(plane: npt.NDArray[Any], corner: tuple[int, int], crop: int) -> npt.NDA
     piece = plane[:, row : row + crop, column : column + crop]
     missing = [crop - side for side in piece.shape[1:]]
     return np.pad(piece, ((0, 0), (0, missing[0]), (0, missing[1])), mode="symmetric") if any(missing) else piece
-
-
-def _augmentation(crop: int) -> Compose:
-    """Turns, mirrors, scales, and changes of brightness, contrast, focus and noise, as cameras and stains differ."""
-    both = ["image", "target"]
-    return Compose(
-        [
-            RandRotate90d(both, prob=0.75),
-            RandAxisFlipd(both, prob=0.5),
-            RandAffined(
-                both,
-                prob=0.5,
-                rotate_range=0.3,
-                shear_range=0.1,
-                scale_range=0.25,
-                mode=("bilinear", "nearest"),
-                padding_mode="reflection",
-                spatial_size=(crop, crop),
-            ),
-            RandScaleIntensityd("image", factors=0.25, prob=0.5),
-            RandShiftIntensityd("image", offsets=0.1, prob=0.5),
-            RandAdjustContrastd("image", gamma=(0.7, 1.5), prob=0.3),
-            RandGaussianSmoothd("image", (0.3, 1.0), (0.3, 1.0), prob=0.2),
-            RandGaussianNoised("image", std=0.05, prob=0.3),
-        ]
-    )

@@ -8,7 +8,6 @@ A run that was killed goes on from its last checkpoint when it is started again.
 from __future__ import annotations
 
 import argparse
-import copy
 import dataclasses
 import datetime
 import json
@@ -25,10 +24,11 @@ from napari_medseg.models.cards import ModelCard
 from napari_medseg.models.devices import use_threads
 from napari_medseg.models.reading import read_image, read_mask
 
+from .beginning import begun
 from .config import TrainingConfig
 from .metrics import dice, iou
 from .samples import Batches, planes_of
-from .training import TrainingState, one_device, train
+from .training import one_device, train
 
 log = logging.getLogger("medseg.shipped")
 
@@ -90,16 +90,13 @@ def pairs(folder: Path, split: str, prefix: str) -> Iterator[tuple[Path, Path]]:
 
 
 def train_recipe(recipe: Recipe, folder: Path, checkpoint: Path) -> torch.nn.Module:
-    """The trained network, its card as attribute `card`; `checkpoint` is written every 100 steps."""
+    """The trained network with its card; `checkpoint` is written every 100 steps."""
     torch.manual_seed(recipe.config.seed)
     card, config = recipe.card, recipe.config
     fabric = one_device()
     network = create_model(card.network, in_channels=card.in_channels, classes=card.classes, **card.config)
-    network = network.to(memory_format=torch.channels_last)
-    averaged = copy.deepcopy(network).to(fabric.device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    network, optimiser = fabric.setup(network, optimiser)
-    state = TrainingState(network, averaged, optimiser)
+    network.card = card  # type: ignore[assignment]
+    state = begun(fabric, network, config)
     if state.resume(checkpoint):
         log.info("going on after step %d", state.step)
     cases = [
@@ -110,8 +107,7 @@ def train_recipe(recipe: Recipe, folder: Path, checkpoint: Path) -> torch.nn.Mod
         if step.number % 100 == 0:
             log.info("step %d of %d, loss %.4f, %.0f s", step.number, config.steps, step.loss, state.elapsed)
             state.save(checkpoint)
-    averaged.card = card  # type: ignore[assignment]
-    return averaged.eval()
+    return state.averaged.eval()
 
 
 def validate(network: torch.nn.Module, recipe: Recipe, folder: Path) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """The command line `medseg`: the loop of the panel without a window, for scripts, servers and tests.
 
 Exit codes: 0 done, 1 failed (one sentence on standard error says why), 2 wrong use. With `--json` the last line of
-standard output is the answer as JSON. No command imports torch: what computes runs in the engine.
+standard output is the answer as JSON. No command imports torch when it starts: what computes runs in the engine, and
+`train` imports it when it begins.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .journal import keep_log
 from .models import models
 from .open import open_
 from .segment import segment
+from .train import train
 
 app = typer.Typer(
     name="medseg",
@@ -38,6 +40,7 @@ app.command()(models)
 app.command()(segment)
 app.command()(accept)
 app.command()(finetune)
+app.command()(train)
 app.command()(evaluate)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from napari_medseg.models.errors import ImageError
+from napari_medseg.trainer.cases import chosen_split, has_layout
+from napari_medseg.trainer.folders import Pair, find_pairs
 from napari_medseg.trainer.ledger import Ledger
 from napari_medseg.trainer.project import is_project
 
-from .answering import AsJson, answer, clear_errors
+from .answering import AsJson, answer, clear_errors, fail
+from .figures import print_figures
 from .naming import chosen_model, existing_project
 from .waiting import bars, engine, show_share, wait_for
 
@@ -22,7 +25,8 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="PROJECT|FOLDER",
-            help="A project, or a folder with images/ and masks/ whose files have equal names.",
+            help="A project, or a folder with images/ and masks/ (or targets/) whose files have equal names; they may "
+            "lie in test/ or val/.",
         ),
     ],
     model: Annotated[
@@ -32,36 +36,83 @@ def evaluate(
             "By default the project's active model, or nuclei for a folder."
         ),
     ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Part of the folder: train, val or test. By default test, or else val, or all.")
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="For NSD: how far outlines may differ, in the unit of the images (mm where the spacing is known so, "
+            "pixels where it is not). By default two pixels.",
+        ),
+    ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False, help="Folder for a picture of each image: the truth in green, the prediction in blue."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a model's masks with the right ones: Dice and IoU of each image, and their means.
+    """Compare a model's masks with the right ones, by the measures of the papers.
 
-    Of a project, the corrections that were kept apart are used: no version has learned from them.
+    IoU, Dice, MAE, precision, recall (sensitivity), specificity, accuracy, F2, HD95 and NSD of each image, their means
+    over all images and over those with small objects, and over each class if the model has several.
+
+    Of a project, the corrections that were kept apart are used: no version has learned from them. An image that cannot
+    be read or does not fit its mask does not stop the others: it is named at the end, with the reason, and the exit
+    code is 1.
     """
     folder = data.expanduser().absolute()
-    chosen = model
-    if (folder / "images").is_dir() and not is_project(folder):
-        chosen = chosen_model(model or "nuclei").reference
-    elif folder.is_dir() and not (folder / "ledger.sqlite").exists():
-        raise ImageError(
-            f"'{folder}' is neither a project nor a folder with images/ and masks/. "
-            "Give a project's folder, or put the images and their masks into two such folders."
-        )
+    if folder.is_dir() and not is_project(folder):
+        pairs, part = _pairs(folder, split)
+        chosen: str | None = chosen_model(model or "nuclei").reference
+    elif split is not None:
+        raise typer.BadParameter("A project has no parts: what it kept apart is measured. Leave --split out.")
     else:
-        folder = existing_project(folder)
-        if model is not None:
-            with Ledger.open(folder) as ledger:
-                versions = {version.name for version in ledger.models()}
-            chosen = model if model in versions else chosen_model(model).reference
+        folder, pairs, part = existing_project(folder), [], None
+        chosen = _version_or_model(folder, model)
+    options: dict[str, Any] = {"split": part, "tolerance": tolerance}
+    if pictures is not None:
+        from napari_medseg.trainer.pictures import open_picture_folder  # draws with libraries that are slow to import
+
+        opened = open_picture_folder(pictures, [file for pair in pairs for file in (pair.image, pair.mask)])
+        options["pictures"] = str(opened)
     with engine() as connection, bars() as progress:
         show = show_share(progress, "Evaluating")
         job = connection.submit(
-            "trainer", "napari_medseg.trainer.jobs:run_evaluation", str(folder), chosen, progress=show
+            "trainer", "napari_medseg.trainer.jobs:run_evaluation", str(folder), chosen, progress=show, **options
         )
         found = wait_for(job, "The evaluation was cancelled; nothing was changed.")
     if model is not None:
         found["model"] = model
-    lines = [f"{score['case']}: Dice {score['dice']:.3f}, IoU {score['iou']:.3f}" for score in found["images"]]
-    count = len(found["images"])
-    mean = f"Mean of {count} image{'s' * (count != 1)}: Dice {found['dice']:.3f}, IoU {found['iou']:.3f}"
-    answer(found, as_json=as_json, text="\n".join([*lines, f"{mean} ({found['model']})"]))
+    if not as_json:
+        print_figures(found)
+    if "error" in found:
+        fail(found["error"], as_json=as_json, value=found)
+    answer(found, as_json=as_json)
+
+
+def _pairs(folder: Path, split: str | None) -> tuple[list[Pair], str | None]:
+    """The images that will be measured and the part of the folder that they are; before the engine is asked.
+
+    Raises:
+        ImageError: there are none.
+    """
+    if not has_layout(folder):
+        raise ImageError(
+            f"'{folder}' is neither a project nor a folder with images/ and masks/. "
+            "Give a project's folder, or put the images and their masks into two such folders."
+        )
+    part = chosen_split(folder, split)
+    return find_pairs(folder, part), part
+
+
+def _version_or_model(project: Path, model: str | None) -> str | None:
+    """What the engine takes for a version of the project, or for another model; None for the active one."""
+    if model is None:
+        return None
+    with Ledger.open(project) as ledger:
+        versions = {version.name for version in ledger.models()}
+    return model if model in versions else chosen_model(model).reference

@@ -29,6 +29,13 @@ def finetune(
     ] = None,
     budget: Annotated[float | None, typer.Option(min=0.01, help="Minutes to train for, at most.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps to train for, at most.")] = None,
+    adstnet: Annotated[
+        bool,
+        typer.Option(
+            "--adstnet",
+            help="Sharper borders: AdSTNet's head helps while it learns, which takes longer. Segmenting stays as fast.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Learn from the corrections. The new version becomes active if it is not worse on those that were kept apart.
@@ -44,7 +51,7 @@ def finetune(
     with engine() as connection, bars(trainer=True) as progress:
         show = show_training(progress, "Learning")
         try:
-            job = start_finetuning(connection, folder, base, config_for(budget, steps), show)
+            job = start_finetuning(connection, folder, base, config_for(budget, steps, adstnet=adstnet), show)
         except KeyboardInterrupt:
             _cancelled(folder)
             raise CancelledError(CANCELLED) from None
@@ -64,7 +71,7 @@ def finetune(
     answer(result, as_json=as_json, text=text)
 
 
-def config_for(minutes: float | None, steps: int | None) -> FineTuneConfig:
+def config_for(minutes: float | None, steps: int | None, *, adstnet: bool = False) -> FineTuneConfig:
     """How long to train; more minutes than usual allow more steps in proportion, unless `steps` says how many."""
     config = FineTuneConfig()
     usual = config.training
@@ -74,7 +81,7 @@ def config_for(minutes: float | None, steps: int | None) -> FineTuneConfig:
         steps = round(usual.steps * longer)
     elif minutes is None:
         seconds = None  # a number of steps alone can be repeated to the bit
-    return replace(config, training=replace(usual, steps=steps, seconds=seconds))
+    return replace(config, training=replace(usual, steps=steps, seconds=seconds, adstnet=adstnet))
 
 
 def _cancelled(folder: Path) -> None:

@@ -37,7 +37,8 @@ def models(
     console = Console()
     console.print(_cards_table(cards))
     for card in cards:
-        console.print(f"[bold]{card.name}[/]: {card.good_at}")
+        told = f"[bold]{card.name}[/] ({', '.join(card.modalities)}): {card.good_at} {card.weights_from}"
+        console.print(told.strip())
     if project is not None:
         console.print(_versions_table(versions))
         console.print(f"Active: {active}")
@@ -57,16 +58,15 @@ def _version(version: ModelVersion) -> dict[str, Any]:
 
 
 def _cards_table(cards: list[ModelCard]) -> Table:
-    table = Table(
-        "Name", "Title", "Parameters", "Images", "Weights", "Median Dice", title="Models", title_justify="left"
-    )
+    columns = ("Name", "Title", "Parameters", "GMACs", "Weights", "Median Dice")
+    table = Table(*columns, title="Models", title_justify="left")
     for card in cards:
         median = card.metrics.get("dice_median")
         table.add_row(
             card.name,
             card.title,
             f"{card.parameters / 1e6:.2f} M",
-            ", ".join(card.modalities),
+            "" if card.gmacs is None else f"{card.gmacs:.1f}",
             "yes" if card.has_weights else "no",
             "" if median is None else f"{median:.3f}",
         )

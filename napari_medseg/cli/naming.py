@@ -58,8 +58,9 @@ def trained_card(name: str) -> ModelCard:
     card = find_card(name)
     if not card.has_weights:
         raise ModelError(
-            f"'{name}' has not learned anything yet, so it cannot segment. Fine-tune it on corrections first, "
-            "or choose another model (`medseg models` lists them)."
+            f"'{name}' has not learned anything yet, so it cannot segment. Let it learn first: from the corrections of "
+            f"a project, two are enough to start (`medseg finetune PROJECT --base {name}`), or from a folder of images "
+            f"and masks (`medseg train FOLDER --model {name}`). Or choose another model (`medseg models` lists them)."
         )
     return card
 

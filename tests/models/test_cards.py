@@ -7,11 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_medseg.models import create_model
 from napari_medseg.models.cards import LARGEST, SHIPPED, ModelCard, find_card, list_models, read_card
 from napari_medseg.models.errors import ModelError
+from napari_medseg.models.registry import NETWORKS
+from napari_medseg.models.weights.measure import counts, measured
 
 CARD = ModelCard(name="one", title="One", network="unet")
 TEXT = st.text(string.printable + "äµ语\u2028", max_size=20)
@@ -34,6 +38,13 @@ def test_a_short_card_is_enough() -> None:
     card = ModelCard.from_json('{"name": "one", "title": "One", "network": "unet"}')
     assert card == CARD
     assert (card.classes, card.labels, card.answers, card.has_weights) == (1, {1: "object"}, ("mask",), False)
+    assert (card.tile, card.highest_lr, card.weights_from, card.trained) == (None, None, "", False)
+
+
+def test_weights_of_an_encoder_alone_make_no_trained_model() -> None:
+    card = dataclasses.replace(CARD, sha256="0" * 64)
+    assert card.trained
+    assert not dataclasses.replace(card, encoder_only=True).trained
 
 
 @pytest.mark.parametrize(
@@ -116,6 +127,14 @@ def test_a_network_that_cannot_be_is_refused(name: str, value: object) -> None:
         ("scale", 10**400),
         ("gmacs", "many"),
         ("gmacs", float("nan")),
+        ("tile", 63),
+        ("tile", "large"),
+        ("tile", 10**6),
+        ("highest_lr", 0),
+        ("highest_lr", float("nan")),
+        ("highest_lr", "low"),
+        ("encoder_only", 1),
+        ("weights_from", ["timm"]),
         ("parameters", -1),
         ("parameters", 1.5),
     ],
@@ -164,7 +183,7 @@ class TestFile:
 class TestShipped:
     def test_trained_models_come_first(self) -> None:
         cards = list_models()
-        assert {"nuclei", "unet"} <= {card.name for card in cards}
+        assert {"nuclei", "fetal-head", *NETWORKS} == {card.name for card in cards}
         assert [card.has_weights for card in cards] == sorted((card.has_weights for card in cards), reverse=True)
         assert len({card.name for card in cards}) == len(cards)
 
@@ -177,6 +196,36 @@ class TestShipped:
             assert hashlib.sha256(weights).hexdigest() == card.sha256
             assert len(weights) <= 9_000_000
             assert all((card.data, card.recipe, card.metrics, card.date))
+        else:
+            assert card.weights_from
+            assert card.title.endswith(", untrained")
+
+    @pytest.mark.parametrize("card", list_models(), ids=lambda card: card.name)
+    def test_a_card_counts_the_parameters_of_its_network(self, card: ModelCard) -> None:
+        with torch.device("meta"):  # without memory
+            network = create_model(card.network, in_channels=card.in_channels, classes=card.classes, **card.config)
+        assert counts(network) == {
+            "parameters": card.parameters,
+            "trainable_parameters": card.trainable_parameters,
+        }
+
+    @pytest.mark.parametrize("name", ["unet", "ascseg", "sosegformer"])  # the others take long, and are made alike
+    def test_a_card_says_how_much_there_is_to_compute(self, name: str) -> None:
+        card = find_card(name)
+        assert measured(card)["gmacs"] == pytest.approx(card.gmacs, rel=0.05)
+
+    def test_hastnet_is_the_papers_with_its_large_trunk(self) -> None:
+        card = find_card("hastnet")
+        assert card.config == {"variant": "large"}
+        assert card.parameters > 200e6
+        assert card.trainable_parameters == card.parameters  # frozen only once it has SAM 2's weights
+        assert "frozen" in card.weights_from
+
+    def test_a_card_may_name_a_smaller_trunk(self) -> None:
+        card = dataclasses.replace(find_card("hastnet"), config={"variant": "tiny", "width": [32, 32, 16, 16]})
+        again = ModelCard.from_json(card.to_json())
+        with torch.device("meta"):
+            assert counts(create_model(again.network, **again.config))["parameters"] < 40e6
 
     def test_a_card_is_found_by_its_name(self) -> None:
         assert find_card("nuclei").name == "nuclei"

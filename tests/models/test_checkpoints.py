@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 import safetensors.torch
+import timm
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from napari_medseg.models import create_model, load_model, save_model
-from napari_medseg.models.cards import ModelCard
-from napari_medseg.models.checkpoints import resolve_model, serialise
+from napari_medseg.models.cards import ModelCard, find_card
+from napari_medseg.models.checkpoints import resolve_model, serialise, with_encoder
 from napari_medseg.models.durable import WriteError
 from napari_medseg.models.errors import ModelError
 
@@ -100,6 +101,69 @@ class TestRoundTrip:
         assert content[:1] == b"\x80"
         weights.write_bytes(content)
         assert load_model(without_card(weights)).card.name == "tiny"
+
+
+class TestEncoders:
+    """Weights published for an encoder, which a network is made with."""
+
+    CARD = replace(find_card("hastnet"), config={"width": [32, 32, 16, 16]})
+
+    @pytest.fixture(scope="class")
+    def trunk(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """A small trunk of SAM 2, as Meta publishes them."""
+        torch.manual_seed(0)
+        trunk = timm.create_model("sam2_hiera_tiny", num_classes=0)
+        state = {
+            "image_encoder.trunk." + name.replace("mlp.fc1", "mlp.layers.0").replace("mlp.fc2", "mlp.layers.1"): weight
+            for name, weight in trunk.state_dict().items()
+            if not name.startswith("head.")
+        }
+        file = tmp_path_factory.mktemp("published") / "sam2_hiera_tiny.pt"
+        torch.save({"model": state}, file)
+        return file
+
+    @pytest.fixture(scope="class")
+    def made(self, trunk: Path) -> nn.Module:
+        return with_encoder(self.CARD, trunk)
+
+    def test_the_card_says_that_only_the_encoder_knows_something(self, made: nn.Module) -> None:
+        assert made.card.title == "HASTNet with sam2_hiera_tiny, untrained"
+        assert made.card.config == {"width": [32, 32, 16, 16], "variant": "tiny", "freeze": True}
+        assert "'sam2_hiera_tiny.pt'" in made.card.data
+        assert (made.card.encoder_only, made.card.weights_from) == (True, "")
+
+    def test_a_frozen_encoder_comes_back_frozen_and_with_the_same_weights(
+        self, made: nn.Module, tmp_path: Path
+    ) -> None:
+        card = save_model(made, tmp_path / "network")
+        loaded = load_model(tmp_path / "network.safetensors")
+        frozen = {name for name, weight in loaded.named_parameters() if not weight.requires_grad}
+        assert frozen == {name for name, weight in made.named_parameters() if not weight.requires_grad} != set()
+        assert not any("adapter" in name or not name.startswith("encoder.") for name in frozen)
+        assert card.trainable_parameters < card.parameters / 4
+        assert (card.has_weights, card.trained) == (True, False)
+        assert all(torch.equal(loaded.state_dict()[name], weight) for name, weight in made.state_dict().items())
+
+    def test_a_file_of_another_network_is_refused_with_its_name(self, trunk: Path) -> None:
+        with pytest.raises(ModelError, match=r"'sam2_hiera_tiny.pt' does not fit"):
+            with_encoder(replace(find_card("sosegformer"), config={"encoder": "test_resnet"}), trunk)
+        with pytest.raises(ModelError, match=r"learns from scratch\. The networks that have one are hastnet"):
+            with_encoder(find_card("ascseg"), trunk)
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            {"pretrained": True},
+            {"encoder_weights": "weights.pt"},
+            {"encoder": "hf-hub:somebody/something"},
+            {"encoder": "local-dir:/home"},
+            {"variant": ["../tiny"]},
+        ],
+    )
+    def test_a_card_cannot_have_anything_fetched_or_read(self, weights: Path, config: dict[str, object]) -> None:
+        described = {"network": "hastnet", "in_channels": 3, "classes": 1, "config": config, "scale": 1.0}
+        with pytest.raises(ModelError, match="wants weights or files from elsewhere"):
+            load_model(describing(weights, described))
 
 
 class TestNames:

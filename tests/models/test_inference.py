@@ -10,6 +10,8 @@ from torch import nn
 from napari_medseg.models import MedicalImage, ModelCard, create_model, load_model, predict
 from napari_medseg.models.errors import CancelledError, ImageError, ModelError
 
+from ..small_networks import SMALL
+
 
 class Local(nn.Module):
     """A network whose answer for a pixel depends on that pixel alone: tiles cannot change it.
@@ -191,6 +193,32 @@ class TestAnswers:
     def test_the_same_image_gives_the_same_answer(self) -> None:
         one, other = (predict(unet(), smooth(150, 130), tile=64, probabilities=True) for _ in range(2))
         assert np.array_equal(one.probabilities, other.probabilities)
+
+
+class TestTileOfTheCard:
+    @pytest.mark.parametrize(("asked", "sides"), [(None, {96}), (64, {64}), (128, {128, 70})])
+    def test_pieces_have_the_side_that_the_card_says_unless_asked_otherwise(
+        self, asked: int | None, sides: set[int]
+    ) -> None:
+        seen: set[int] = set()
+
+        class Watching(Local):
+            def forward(self, image: torch.Tensor) -> torch.Tensor:
+                seen.update(image.shape[-2:])
+                return super().forward(image)
+
+        network = Watching()
+        network.card = ModelCard(name="one", title="One", network="unet", tile=96)  # type: ignore[assignment]
+        predict(network, smooth(200, 70), tile=asked)
+        assert seen == sides
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_network_segments(name: str) -> None:
+    torch.manual_seed(0)
+    answer = predict(create_model(name, **SMALL[name]), smooth(70, 90))
+    assert answer.labels.shape == (70, 90)
+    assert answer.confidence.min() >= 127  # a binary network is never surer of the other answer
 
 
 class TestProgress:

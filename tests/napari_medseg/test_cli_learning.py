@@ -1,6 +1,6 @@
 import importlib
-import shutil
 import signal
+from dataclasses import replace
 
 import pytest
 import typer
@@ -42,19 +42,6 @@ def test_finetune_makes_a_version_that_evaluate_and_models_know(medseg, project)
     wrong = medseg("finetune", project, "--base", "nucleii")
     assert wrong.code == 1
     assert "Did you mean 'nuclei'?" in wrong.sentence
-
-
-def test_evaluate_compares_a_folder_of_images_and_masks(medseg, nuclei, tmp_path):
-    for number in (1, 2):
-        for path, part in zip(nuclei(number), ("images", "masks"), strict=True):
-            (tmp_path / "data" / part).mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, tmp_path / "data" / part / f"case{number}.png")
-    ran = medseg("evaluate", tmp_path / "data", "--json")
-    assert ran.code == 0, ran.err
-    assert ran.json["model"] == "nuclei"
-    assert [score["case"] for score in ran.json["images"]] == ["case1", "case2"]
-    assert ran.json["dice"] > 0.7  # the shipped model on fluorescence
-    assert not (tmp_path / "data" / "ledger.sqlite").exists()
 
 
 def test_ctrl_c_cancels_the_fine_tuning_and_the_active_model_stays(project, start_medseg):
@@ -105,6 +92,12 @@ def test_more_minutes_allow_more_steps_and_fewer_do_not_take_any():
     assert command.config_for(0.5, None).training.steps == usual.steps
     assert command.config_for(0.5, None).training.seconds == 30
     assert command.config_for(None, 7).training.seconds is None
+
+
+def test_adstnet_is_asked_for_and_nothing_else_changes():
+    asked = command.config_for(None, 7, adstnet=True).training
+    assert asked.adstnet
+    assert replace(asked, adstnet=False) == command.config_for(None, 7).training
 
 
 def _state(project):

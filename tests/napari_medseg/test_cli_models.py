@@ -14,6 +14,9 @@ def test_lists_the_cards(medseg):
     assert ran.code == 0
     assert "nuclei" in ran.out
     assert "Median Dice" in ran.out
+    for name in ("hastnet", "ascseg", "msa2net", "sosegformer", "unet"):
+        assert name in ran.out
+    assert "sam2_hiera_large.pt" in ran.out
 
 
 def test_json_is_the_last_line_and_tells_of_weights(medseg):
@@ -21,7 +24,10 @@ def test_json_is_the_last_line_and_tells_of_weights(medseg):
     cards = {card["name"]: card for card in ran.json["models"]}
     assert cards["nuclei"]["weights"] is True
     assert cards["unet"]["weights"] is False
-    assert {"title", "paper", "parameters", "trainable_parameters", "modalities", "licence"} <= cards["nuclei"].keys()
+    told = {"title", "paper", "good_at", "parameters", "trainable_parameters", "gmacs", "modalities", "licence"}
+    for name in ("nuclei", "hastnet", "ascseg", "msa2net", "sosegformer", "unet"):
+        assert all(cards[name][field] for field in told), name
+    assert "timm" in cards["msa2net"]["weights_from"]
 
 
 def test_a_project_that_is_not_there_is_an_error_and_is_not_made(medseg, tmp_path):

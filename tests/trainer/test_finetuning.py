@@ -23,6 +23,8 @@ CONFIG = FineTuneConfig(
     TrainingConfig(steps=40, seconds=None, batch=2, crop=64, lr=2e-2), evaluations=4, watched=2, checkpoint=0.0
 )
 
+FEWER = replace(CONFIG, training=replace(CONFIG.training, steps=10))
+
 
 def disc(seed: int, side: int = 80) -> tuple[np.ndarray, np.ndarray]:
     """A bright disc on a dark, noisy ground, and its mask."""
@@ -258,6 +260,53 @@ class TestJob:
         assert watched.job.state == "failed"
         assert "no model 'nonsense'" in watched.job.message
         assert finetune(ledger, config=CONFIG).version == "v1"
+
+
+class TestAdSTNet:
+    def test_the_version_is_the_bare_network(self, ledger: Ledger, tiny: str) -> None:
+        result = finetune(ledger, adstnet=True, config=CONFIG)
+        assert result.dice_after > result.dice_before
+        (version,) = ledger.models()
+        assert version.metrics["config"]["training"]["adstnet"] is True
+        learned, bare = load_model(ledger.weights("v1")), load_model(tiny)
+        assert learned.state_dict().keys() == bare.state_dict().keys()
+        assert learned.card.trainable_parameters == load_model(tiny).card.trainable_parameters
+
+    def test_one_that_was_cut_short_ends_with_the_very_weights_it_would_have_had(self, ledger: Ledger) -> None:
+        class CutShortError(BaseException):
+            """Nothing catches it, as nothing catches a kill."""
+
+        def cut(now: FineTuneProgress) -> None:
+            if now.step == 5:
+                raise CutShortError
+
+        with pytest.raises(CutShortError):
+            finetune(ledger, adstnet=True, config=FEWER, progress=cut)
+        job = ledger.unfinished_job()
+        assert checkpoint_of(ledger, job).is_file()
+        finetune(ledger, job=job)
+        finetune(ledger, job.base, adstnet=True, config=FEWER)
+        resumed, whole = ledger.models()
+        assert resumed.sha256 == whole.sha256
+
+
+class TestNetworks:
+    def test_a_version_says_with_which_crops_and_rate_it_really_learned(self, tmp_path: Path, ledger: Ledger) -> None:
+        torch.manual_seed(0)
+        card = ModelCard(name="choosy", title="Choosy", network="unet", config={"base": 4}, tile=96, highest_lr=1e-3)
+        save_model(create_model("unet", base=4), tmp_path / "choosy", card)
+        finetune(ledger, str(tmp_path / "choosy.safetensors"), config=CONFIG)
+        learned = load_model(ledger.weights("v1")).card
+        assert (learned.tile, learned.highest_lr) == (96, 1e-3)
+        assert (learned.recipe["training"]["crop"], learned.recipe["training"]["lr"]) == (96, 1e-3)
+
+    def test_a_network_that_knew_nothing_but_its_encoder_is_trained_then(self, tmp_path: Path, ledger: Ledger) -> None:
+        card = ModelCard(name="half", title="Half, untrained", network="unet", config={"base": 4}, encoder_only=True)
+        save_model(create_model("unet", base=4), tmp_path / "half", card)
+        finetune(ledger, str(tmp_path / "half.safetensors"), config=CONFIG)
+        learned = load_model(ledger.weights("v1")).card
+        assert learned.trained
+        assert learned.title == "Half"
 
 
 class TestGoingOn:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from napari_medseg.models import MedicalImage, ModelCard
 from napari_medseg.models.errors import ImageError, ModelError
 from napari_medseg.models.intensity import intensity_limits, normalise
-from napari_medseg.trainer.samples import Batches, KeptPlanes, Plane, _corner, _cut, planes_of
+from napari_medseg.trainer.config import CHOICES
+from napari_medseg.trainer.samples import IGNORED, Batches, KeptPlanes, Plane, _corner, _cut, planes_of
 
 BINARY = ModelCard(name="one", title="One", network="unet")
 THREE = ModelCard(name="three", title="Three", network="unet", classes=3)
@@ -81,6 +82,30 @@ class TestBatches:
         inside, outside = images[labels.expand_as(images) > 0].mean(), images[labels.expand_as(images) == 0].mean()
         assert inside > outside + 0.5
 
+    @pytest.mark.parametrize("augmentation", CHOICES["augmentation"])
+    def test_every_augmentation_keeps_labels_whole_and_ignored_pixels_ignored(self, augmentation: str) -> None:
+        marked = plane(48, 48, label=2)
+        marked.target[:, :6] = IGNORED
+        source = Batches([[marked]].__getitem__, 1, crop=32, batch=8, seed=0, augmentation=augmentation)
+        images, labels = source[0]
+        assert images.isfinite().all()
+        assert set(labels.unique().tolist()) == {0, 2, IGNORED}
+        assert torch.equal(source[0][0], images)
+
+    def test_without_augmentation_crops_are_pieces_as_they_are(self) -> None:
+        whole = plane(32, 32)
+        images, labels = Batches([[whole]].__getitem__, 1, crop=32, batch=2, seed=0, augmentation="none")[0]
+        assert np.array_equal(images[1], whole.image)
+        assert np.array_equal(labels[1], whole.target)
+
+    def test_each_device_draws_its_own_share_of_a_batch(self) -> None:
+        one, other = (
+            Batches([[plane(64, 64)]].__getitem__, 1, crop=32, batch=6, seed=0, rank=rank, ranks=2)[0][0]
+            for rank in (0, 1)
+        )
+        assert len(one) == len(other) == 3
+        assert not torch.equal(one, other)
+
 
 class TestKeptPlanes:
     def test_no_more_bytes_are_kept_than_allowed_and_those_used_last_stay(self) -> None:
@@ -131,8 +156,23 @@ class TestCrops:
         piece = np.arange(36).reshape(1, 6, 6)
         assert np.array_equal(_cut(piece, (2, 3), 3), piece[:, 2:5, 3:6])
 
+    def test_no_crop_is_centred_on_an_ignored_pixel_on_purpose(self) -> None:
+        target = np.zeros((400, 400), np.uint8)
+        target[390:, 390:] = IGNORED
+        corners = [_corner(np.random.default_rng(seed), target, 32) for seed in range(40)]
+        assert sum(row > 350 and column > 350 for row, column in corners) < 5
+
 
 class TestPlanes:
+    @pytest.mark.parametrize(("card", "found"), [(BINARY, {0, 1, IGNORED}), (THREE, {0, 2, IGNORED})])
+    def test_an_ignored_label_is_ignored_by_networks_of_one_class_and_of_more(
+        self, card: ModelCard, found: set[int]
+    ) -> None:
+        mask = np.tile(np.array([0, 2, 9], np.uint8), (20, 10))
+        (made,) = planes_of(MedicalImage(np.ones((20, 30)), "YX"), mask, card, ignore=9)
+        assert set(np.unique(made.target)) == found
+        assert (made.target[0][mask == 9] == IGNORED).all()
+
     def test_a_plane_is_what_the_network_reads_when_it_predicts(self) -> None:
         data = np.random.default_rng(0).integers(0, 4000, (40, 50, 3)).astype(np.uint16)
         (made,) = planes_of(MedicalImage(data, "YXC"), np.zeros((40, 50), np.uint8), BINARY)
