@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from napari_medseg.models.cards import ModelCard, list_models
@@ -57,14 +58,8 @@ def _of_version(version: ModelVersion) -> ModelChoice:
     state = "active" if version.active else "not active"
     judged = f"Held-out Dice {figures:.3f}" if figures is not None else "Not compared yet"
     choice = _choice(card, version.name, f"{version.name}: {card.title}")
-    return ModelChoice(
-        name=choice.name,
-        title=choice.title,
-        about=f"Made here from {version.base}; {state}. {judged}.",
-        labels=choice.labels,
-        answers=choice.answers,
-        version=True,
-    )
+    about = f"Made here from {version.base}; {state}. {judged}." if choice.trained else card.data
+    return replace(choice, about=about, weights_from="", version=True)
 
 
 def _choice(card: ModelCard, name: str, title: str) -> ModelChoice:
@@ -79,7 +74,8 @@ def _choice(card: ModelCard, name: str, title: str) -> ModelChoice:
         about=f"{card.good_at}{figures}".strip(),
         labels=card.labels,
         answers=card.answers,
-        trained=card.has_weights,
+        trained=card.trained,
+        weights_from=card.weights_from,
     )
 
 

@@ -5,21 +5,20 @@ It knows napari's layers but no widget, so a test, or a script, can drive the wh
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from napari.layers import Layer
 
-from napari_medseg.models.cards import read_card
-from napari_medseg.models.errors import MedSegError, ModelError
+from napari_medseg.models.errors import MedSegError
 from napari_medseg.models.reading import read_image
 from napari_medseg.trainer.config import FineTuneConfig
 from napari_medseg.trainer.ledger import Ledger
 
 from .accepting import Accepting, file_of
 from .background import Background, in_words
+from .bringing_in import BringingIn
 from .engine_link import EngineLink
 from .image_layers import channel_siblings, describe
 from .learning import Learning
@@ -59,6 +58,7 @@ class PanelController:
         self.masks = Masks(viewer, self.state)
         self.segmenting = Segmenting(viewer, self.state, self.masks, self.link, self.background, self.ledger)
         self.learning = Learning(self.state, self.link, self.background, self.ledger, config or FineTuneConfig())
+        self.bringing_in = BringingIn(self.state, self.link, self.background, self.learning)
         self.accepting = Accepting(viewer, self.state, self.masks, self.background, self.ledger, self.learning.accepted)
         self._answers: tuple[str, ...] = ()
         self._groups: dict[Any, str] = {}  # what was typed for each image layer
@@ -89,20 +89,7 @@ class PanelController:
 
     def add_model_file(self, path: Path) -> None:
         """Bring the weights of a file into the project as a version of its own, and pick it."""
-
-        def bring_in() -> str:
-            card = read_card(path.with_suffix(".json"))
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() != card.sha256:
-                raise ModelError(f"'{path.name}' is not the file that its card describes. Get both again.")
-            return self.ledger.add_version(
-                content, card.to_json(), card.name, metrics={}, reason="Brought in from a file.", activate=False
-            ).name
-
-        def pick(name: str) -> None:
-            self.learning.refresh(lambda: setattr(self.state, "model", name))
-
-        self.background.run(bring_in, pick, self._failed, finish=True)
+        self.bringing_in.start(path)
 
     def open_project(self, folder: Path) -> None:
         """Go on with the ledger in another folder, made if missing; the old one stays open if that fails."""

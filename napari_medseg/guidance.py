@@ -32,7 +32,8 @@ def _before_segmenting(state: PanelState) -> str:
         return "Pick a model."
     if not choice.trained:
         return (
-            "This network knows nothing yet: Segment gives an empty or a wild mask to correct. Two cases are a start."
+            "This network knows nothing yet: draw the mask in a new Labels layer, or press Segment (S) for an empty or "
+            "a wild one to correct. Two corrected cases are enough to start."
         )
     return "Press Segment (S)."
 

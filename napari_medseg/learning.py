@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -105,11 +106,12 @@ class Learning:
         self._state.curve = ()
         self._new, self._cancelled = 0, False
         base, project = self._state.model or None, self.ledger.folder
+        config = replace(self.config, training=replace(self.config.training, adstnet=self._state.adstnet))
 
         def ask(engine: Engine) -> None:
             if self._cancelled:
                 raise CancelledError("The fine-tuning was cancelled before it began.")
-            job = start_finetuning(engine, project, base, self.config, self._report)
+            job = start_finetuning(engine, project, base, config, self._report)
             if self._cancelled:
                 job.cancel()
             self._background.post(lambda: self._follow(job))

@@ -23,7 +23,8 @@ class ModelChoice:
         about: what it is and how good it was seen to be, a sentence or two.
         labels: name of each label in its masks.
         answers: what it can answer with, the usual one first.
-        trained: False for a network with fresh weights, which knows nothing yet.
+        trained: False for a network with fresh weights, or weights in its encoder only, which knows nothing yet.
+        weights_from: for an untrained network, what weights there are and how to bring them in.
         version: whether it was made in this project.
     """
 
@@ -33,6 +34,7 @@ class ModelChoice:
     labels: dict[int, str] = field(default_factory=dict)
     answers: tuple[str, ...] = ("mask",)
     trained: bool = True
+    weights_from: str = ""
     version: bool = False
 
 
@@ -69,6 +71,7 @@ class PanelState(EventedModel):
         learning: share of a fine-tuning that is done; None if none is under way.
         learning_about: what the fine-tuning does now, with the time left.
         curve: of the fine-tuning under way, or of the last one.
+        adstnet: whether fine-tunings shall learn sharp borders with AdSTNet's head.
         learn_every: fine-tune after so many accepted cases; 0 for only when asked.
         corrections: in the ledger, latest of each image.
         held_out: how many of them are kept for judging.
@@ -101,6 +104,7 @@ class PanelState(EventedModel):
     learning: float | None = None
     learning_about: str = ""
     curve: tuple[CurvePoint, ...] = ()
+    adstnet: bool = False
     learn_every: int = 0
     corrections: int = 0
     held_out: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QCheckBox,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -39,6 +40,12 @@ class LearnSection(QWidget):
         self.every.setPrefix("after every ")
         self.every.setSuffix(" cases")
         self.every.setToolTip("Fine-tune by itself after so many accepted cases")
+        self.adstnet = QCheckBox("Sharper borders (AdSTNet)", self)
+        self.adstnet.setToolTip(
+            "For blurred and small lesions: an additional part teaches the network where borders and cores are.\n"
+            "Each step of learning takes longer, most so for small networks; segmenting is as fast as ever,\n"
+            "since the part is dropped afterwards."
+        )
         self.bar = QProgressBar(self)
         self.progress = text(self, "progress")
         self.curve = LearningCurve()
@@ -46,11 +53,13 @@ class LearnSection(QWidget):
         self.activate = button(self, "Use this version", "Make the selected version the active model", self._activate)
         self._lay_out()
         self.every.valueChanged.connect(self._learning.learn_every)
+        self.adstnet.toggled.connect(lambda on: setattr(self._state, "adstnet", on))
         self.versions.itemSelectionChanged.connect(self._show_activate)
         self._redraw = QTimer(self, interval=REDRAW, singleShot=True)
         self._redraw.timeout.connect(lambda: self.curve.show_points(self._state.curve))
         follow(self._state, self._show, "learning", "learning_about", "corrections", "held_out")
         follow(self._state, lambda: self.every.setValue(self._state.learn_every), "learn_every")
+        follow(self._state, lambda: self.adstnet.setChecked(self._state.adstnet), "adstnet")
         follow(self._state, self._show_curve, "curve")
         follow(self._state, self._show_versions, "versions", "active")
 
@@ -65,6 +74,7 @@ class LearnSection(QWidget):
         layout.addWidget(self.about)
         layout.addLayout(buttons)
         layout.addLayout(often)
+        layout.addWidget(self.adstnet)
         for widget in (self.bar, self.progress, self.curve, self.versions, self.activate):
             layout.addWidget(widget)
 
@@ -74,6 +84,7 @@ class LearnSection(QWidget):
         kept = f", {state.held_out} of them kept to judge new models by" if state.held_out else ""
         self.about.setText(f"{cases} accepted{kept}.")
         self.start.setEnabled(not busy and state.corrections > 0)
+        self.adstnet.setEnabled(not busy)
         self.cancel.setVisible(busy)
         self.progress.setText(state.learning_about)
         self.progress.setVisible(bool(state.learning_about))

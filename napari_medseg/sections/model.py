@@ -6,7 +6,9 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QWidget
 
+from ..bringing_in import ENDINGS
 from ..controller import PanelController
+from ..state import ModelChoice
 from .binding import button, follow, picker, text
 
 ANSWERS = {"instances": "Objects, one label each", "mask": "Mask, one label a class"}
@@ -20,12 +22,19 @@ class ModelSection(QWidget):
         self._controller, self._state = controller, controller.state
         self.picker = picker(self, "The model that segments, and that learns from your corrections")
         self.about = text(self, "about")
+        self.weights = text(self, "about")
         self.answer = picker(self, "What the mask holds")
-        self.from_file = button(self, "From file ...", "Use weights of your own (.safetensors)", self._open)
+        self.from_file = button(
+            self,
+            "From file ...",
+            "Weights that MedSeg made (.safetensors), or published ones for the encoder of the picked network",
+            self._open,
+        )
         form = QFormLayout(self)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Model", self.picker)
         form.addRow(self.about)
+        form.addRow(self.weights)
         form.addRow("Answer", self.answer)
         form.addRow(self.from_file)
         self.picker.activated.connect(self._picked)
@@ -44,7 +53,9 @@ class ModelSection(QWidget):
             self.picker.addItems(titles)
         self.picker.setCurrentIndex(names.index(self._state.model) if self._state.model in names else -1)
         choice = self._state.choice()
-        self.about.setText(choice.about if choice else "")
+        self.about.setText(_about(choice) if choice else "")
+        self.weights.setText(choice.weights_from if choice else "")
+        self.weights.setVisible(bool(self.weights.text()))
 
     def _list_answers(self) -> None:
         choice = self._state.choice()
@@ -63,6 +74,14 @@ class ModelSection(QWidget):
         self._state.answer = self.answer.itemData(index)
 
     def _open(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Weights", "", "Weights (*.safetensors)")
+        endings = " ".join(f"*{ending}" for ending in ENDINGS)
+        path, _ = QFileDialog.getOpenFileName(self, "Weights", "", f"Weights ({endings})")
         if path:
             self._controller.add_model_file(Path(path))
+
+
+def _about(choice: ModelChoice) -> str:
+    """What is known of a model; of one that knows nothing yet, this first."""
+    if choice.trained:
+        return choice.about
+    return f"Knows nothing yet: two corrected cases are enough to start. {choice.about}"
