@@ -1,0 +1,150 @@
+"""What each network learns in the same time: `medseg train` and `medseg evaluate`, a cell of the table each time.
+
+Every cell trains from fresh weights for the same minutes of wall-clock time, validation included, on the same images;
+the U-Net without a head is the rival. A data set is a folder with images/, masks/ and splits.json: its "val" is only
+tested on, and a seeded part of its "train" validates, so that the best checkpoint is not chosen by the test.
+
+    python benchmarks/equal_budget.py --data polyps=FOLDER --data nuclei=FOLDER -o OUT [--large polyps]
+        [--budget 10] [--seeds 0 1] [--at-once 2] [--markdown docs/equal-budget.md]
+
+Cells that are done are not done again, so a run that was stopped goes on. With `--at-once 2` two cells train beside
+each other on different halves of the cores (Linux), so that the time stays equal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from equal_budget_table import Cell, page
+
+SMALL = ("unet", "ascseg", "sosegformer")
+LARGE = ("hastnet", "msa2net")
+"""Networks that reach a few epochs at most in the time of a cell without a GPU."""
+
+SHARE = 0.15
+"""Of the training images, which validate."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cell runs: with an engine of its own, on some of the cores."""
+
+    runtime: Path
+    cores: frozenset[int]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", action="append", required=True, metavar="NAME=FOLDER")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder for weights and figures")
+    parser.add_argument("--large", nargs="*", default=[], help="data sets that the large networks train on, too")
+    parser.add_argument("--budget", type=float, default=10.0, help="minutes a cell")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--at-once", type=int, default=1, help="cells beside each other")
+    parser.add_argument("--markdown", type=Path, help="write the table here")
+    options = parser.parse_args()
+    data = {name: Path(folder) for name, _, folder in (text.partition("=") for text in options.data)}
+    folders = {name: prepared(folder.absolute(), options.out / "data" / name) for name, folder in data.items()}
+    cells = plan(data, options.large, options.seeds)
+    places: SimpleQueue[Place] = SimpleQueue()
+    for number in range(options.at_once):
+        places.put(Place(options.out / f"engine-{number}", cores_of(number, options.at_once)))
+    with ThreadPoolExecutor(options.at_once) as threads:
+        for job in [threads.submit(run, cell, folders[cell.data], options, places) for cell in cells]:
+            job.result()
+    done = {cell: found for cell in cells if (found := figures(options.out / cell.name))}
+    text = page(done, options.budget, options.at_once, len(cells))
+    print(text)
+    if options.markdown:
+        options.markdown.write_text(text, encoding="utf-8")
+    summary = [asdict(cell) | found for cell, found in done.items()]
+    (options.out / "cells.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+
+
+def plan(data: dict[str, Path], large: list[str], seeds: list[int]) -> list[Cell]:
+    """All cells, those of the first seed first."""
+    pairs = [(name, network) for name in data for network in SMALL + (LARGE if name in large else ())]
+    return [Cell(name, net, head, seed) for seed, (name, net), head in itertools.product(seeds, pairs, (False, True))]
+
+
+def prepared(source: Path, folder: Path) -> Path:
+    """A folder with the source's images and masks, and splits of three parts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in ("images", "masks"):
+        if not (folder / part).exists():
+            (folder / part).symlink_to(source / part, target_is_directory=True)
+    splits = json.loads((source / "splits.json").read_text("utf-8"))
+    train = sorted(splits["train"])
+    random.Random(0).shuffle(train)
+    held = round(SHARE * len(train))
+    parts = {"train": sorted(train[held:]), "val": sorted(train[:held]), "test": sorted(splits["val"])}
+    (folder / "splits.json").write_text(json.dumps(parts, indent=1), encoding="utf-8")
+    return folder
+
+
+def cores_of(number: int, of: int) -> frozenset[int]:
+    """The cores of one of so many places; none where cores cannot be chosen."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return frozenset(cores[number::of])
+
+
+def run(cell: Cell, folder: Path, options: argparse.Namespace, places: SimpleQueue[Place]) -> None:
+    """Train and test one cell, unless that was done before; one that fails leaves its log, and the others go on."""
+    out = options.out / cell.name
+    if figures(out):
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    train = ["train", folder, "--model", cell.network, "--recipe", "quick", "--budget", options.budget]
+    train += ["--seed", cell.seed, "-o", out / "training", *(["--adstnet"] if cell.adstnet else [])]
+    place = places.get()
+    try:
+        trained = medseg(train, out, place)
+        tested = trained and medseg(["evaluate", folder, "--model", trained["weights"]], out, place)
+    finally:
+        places.put(place)
+    if not trained or not tested:
+        print(f"{cell.name} failed; see {out / 'log.txt'}", file=sys.stderr)
+        return
+    (out / "cell.json").write_text(json.dumps({"training": trained, "test": tested}, indent=1), encoding="utf-8")
+    shutil.rmtree(out / "training")  # the large networks' weights would fill the disk
+    print(f"{cell.name}: Dice {tested['dice']:.3f} after {trained['epochs']:.1f} epochs", file=sys.stderr)
+
+
+def medseg(arguments: list[Any], out: Path, place: Place) -> dict[str, Any] | None:
+    """The answer of a command, or None if it failed; what it says goes to `out`/log.txt."""
+    place.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (out / "log.txt").open("a", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "napari_medseg.cli", *map(str, arguments), "--json"],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=os.environ | {"MEDSEG_RUNTIME": str(place.runtime)},
+            text=True,
+        )
+        if place.cores:
+            os.sched_setaffinity(process.pid, place.cores)
+        said, _ = process.communicate()
+        log.write(said)
+    return json.loads(said.splitlines()[-1]) if process.returncode == 0 else None
+
+
+def figures(out: Path) -> dict[str, Any]:
+    """What a cell that is done has found; {} for one that is not."""
+    file = out / "cell.json"
+    return json.loads(file.read_text("utf-8")) if file.exists() else {}
+
+
+if __name__ == "__main__":
+    main()
