@@ -45,7 +45,7 @@ def _split_plane(foreground: npt.NDArray[np.bool_], smallest: int) -> npt.NDArra
     walled = np.pad(distance, 1, constant_values=-1)
     tops = local_maxima(reconstruction(walled - STANDS_OUT, walled))[1:-1, 1:-1]
     seeds, _ = ndimage.label(tops & foreground, structure=np.ones((3, 3)))
-    objects = watershed(-distance, seeds, mask=foreground)
+    objects = watershed(-distance, seeds, connectivity=2, mask=foreground)  # corners connect, as for the seeds
     sizes = np.bincount(objects.ravel())
     kept = np.flatnonzero(sizes >= smallest)
     renumbered = np.zeros(len(sizes), np.uint32)

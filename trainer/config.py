@@ -85,7 +85,7 @@ class FineTuneConfig:
         """
         try:
             return cls(**values | {"training": TrainingConfig.from_dict(values["training"])})
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LedgerError(
                 f"This fine-tuning was asked for by another version of MedSeg, with options that this one cannot "
                 f"follow ({error}). Start it anew."

@@ -247,6 +247,8 @@ def _average(state: TrainingState, config: TrainingConfig) -> None:
     decay = min(config.average, (1 + state.step) / (10 + state.step))
     new = bare(state.network).state_dict()
     for name, mean in state.averaged.state_dict().items():
+        if mean.data_ptr() == new[name].data_ptr():
+            continue  # frozen, and held once
         if mean.dtype.is_floating_point:
             mean.lerp_(new[name].to(mean.dtype), 1 - decay)
         else:

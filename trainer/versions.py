@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,7 @@ class Versions:
                 f"{', '.join(versions) or 'none yet'}."
             )
         path = self._path(name)
-        if hashlib.sha256(_read(path)).hexdigest() != expected:
+        if _hash(path) != expected:
             raise LedgerError(
                 f"The weights of {name} are damaged: '{path}' was truncated or changed after it was written. "
                 "It was left as it is; put it back from a copy of the project, or activate another version."
@@ -187,8 +187,21 @@ def _known(session: Session) -> tuple[list[str], list[str]]:
 
 
 def _read(path: Path) -> bytes:
-    try:
+    with _explained(path):
         return path.read_bytes()
+
+
+def _hash(path: Path) -> str:
+    """SHA-256 of a file, read in parts: the weights of a large network take a gigabyte."""
+    with _explained(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """What went wrong with reading weights, in words."""
+    try:
+        yield
     except OSError as error:
         raise LedgerError(
             f"The weights '{path}' cannot be read: {error.strerror or error}. Nothing was changed; put the file back "

@@ -22,6 +22,10 @@ from .worker import DEVICE
 __all__ = ["Engine", "Job", "engine_log"]
 
 
+RELEASE = 2.0
+"""Seconds in which dask lets go of a job that nobody holds; it takes milliseconds."""
+
+
 class Engine:
     """A connection to the engine; `Engine.connect()` finds the running one or starts it.
 
@@ -98,6 +102,8 @@ class Engine:
         """
         from distributed import fire_and_forget
 
+        if key:
+            self._await_release(key)
         key = key or f"{function.partition(':')[2]}-{uuid.uuid4().hex}"
         if progress:
             self.follow(key, progress)
@@ -124,6 +130,15 @@ class Engine:
             with contextlib.suppress(Exception):  # not followed, or closed at this moment
                 self._client.unsubscribe_topic(task.topic_of(key))
 
+    def _await_release(self, key: str) -> None:
+        """Wait until nothing is left of an earlier job of that key; dask would take the new one for it, and not submit it.
+
+        It lets go in a thread of its own, a moment after the last reference is gone.
+        """
+        deadline = time.monotonic() + RELEASE
+        while key in self._client.futures and time.monotonic() < deadline:
+            time.sleep(0.01)
+
     def past(self, key: str) -> list[Any]:
         """What a job has reported so far."""
         return [said for _, (said,) in self._client.get_events(task.topic_of(key))]
@@ -132,7 +147,9 @@ class Engine:
         """The job of that key, if the engine knows one."""
         from distributed import Future
 
-        future = Future(key, client=self._client)  # first, or else what the scheduler says of it gets lost
+        if not self._client.run_on_scheduler(_knows, key):
+            return None
+        future = Future(key, client=self._client)  # before it is wanted, or what the scheduler says of it gets lost
         state = self._client.run_on_scheduler(_want, key, self._client.id)
         if state in ("memory", "erred"):
             future.exception(START)  # waits for the news, which is on its way
@@ -144,6 +161,11 @@ class Engine:
         """Let go; jobs that may outlive the connection go on, others end at their next step or never begin."""
         with contextlib.suppress(Exception):
             self._client.close(timeout=2)
+
+
+def _knows(key: str, dask_scheduler: Any = None) -> bool:
+    """In the scheduler: whether there is a task of that key."""
+    return key in dask_scheduler.tasks
 
 
 def _want(key: str, client: str, dask_scheduler: Any = None) -> str | None:

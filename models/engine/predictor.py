@@ -38,7 +38,7 @@ def device_name() -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)  # the largest take 0.9 GB each
 def _network(model: str, sha256: str) -> nn.Module:
     """A loaded network; the hash makes exchanged weights another one."""
     return load_model(model)

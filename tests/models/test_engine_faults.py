@@ -189,6 +189,13 @@ class TestQueue:
         assert reports.get(timeout=WAIT) > 0  # the first goes on
         assert not engine.job(first).done
 
+    def test_a_job_that_was_looked_for_in_vain_can_be_submitted_at_once(self, engine: Engine) -> None:
+        """dask lets go of what was looked for a moment later, in another thread."""
+        for number in range(50):
+            key = f"sought-{number}"
+            assert engine.job(key) is None
+            assert engine.submit("predictor", "tasks:name", key=key).result(WAIT)
+
     def test_what_it_runs_on_is_known_while_the_predictor_works(self, engine: Engine) -> None:
         counting(engine)
         assert engine.describe() in ("CPU", "MPS", torch.cuda.is_available() and torch.cuda.get_device_name())
