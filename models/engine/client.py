@@ -131,7 +131,7 @@ class Engine:
                 self._client.unsubscribe_topic(task.topic_of(key))
 
     def _await_release(self, key: str) -> None:
-        """Wait until nothing is left of an earlier job of that key; dask would take the new one for it, and not submit it.
+        """Wait until nothing is left of an earlier job of that key: dask would take the new one for it, and not submit.
 
         It lets go in a thread of its own, a moment after the last reference is gone.
         """
