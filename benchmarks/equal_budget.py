@@ -4,11 +4,13 @@ Every cell trains from fresh weights for the same minutes of wall-clock time, va
 the U-Net without a head is the rival. A data set is a folder with images/, masks/ and splits.json: its "val" is only
 tested on, and a seeded part of its "train" validates, so that the best checkpoint is not chosen by the test.
 
-    python benchmarks/equal_budget.py --data polyps=FOLDER --data nuclei=FOLDER -o OUT [--large polyps]
-        [--budget 10] [--seeds 0 1] [--at-once 2] [--markdown docs/equal-budget.md]
+    python benchmarks/equal_budget.py --data nuclei=FOLDER --data polyps=FOLDER@160 -o OUT [--large polyps]
+        [--crop 128] [--budget 10] [--seeds 0 1] [--at-once 2] [--markdown docs/equal-budget.md]
 
+`@160` first brings each image to 160 px on its longer side, so that a network sees enough of it in little time.
 Cells that are done are not done again, so a run that was stopped goes on. With `--at-once 2` two cells train beside
-each other on different halves of the cores (Linux), so that the time stays equal.
+each other on different halves of the cores (Linux), or on halves of the one that it may use, so that the time stays
+equal.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from equal_budget_table import Cell, page
+from PIL import Image
 
 SMALL = ("unet", "ascseg", "sosegformer")
 LARGE = ("hastnet", "msa2net")
@@ -47,17 +50,21 @@ class Place:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", action="append", required=True, metavar="NAME=FOLDER")
+    parser.add_argument("--data", action="append", required=True, metavar="NAME=FOLDER[@SIDE]")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for weights and figures")
     parser.add_argument("--large", nargs="*", default=[], help="data sets that the large networks train on, too")
+    parser.add_argument("--crop", type=int, default=128, help="side of what a network sees of an image, in pixels")
     parser.add_argument("--budget", type=float, default=10.0, help="minutes a cell")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--at-once", type=int, default=1, help="cells beside each other")
     parser.add_argument("--markdown", type=Path, help="write the table here")
     options = parser.parse_args()
-    data = {name: Path(folder) for name, _, folder in (text.partition("=") for text in options.data)}
-    folders = {name: prepared(folder.absolute(), options.out / "data" / name) for name, folder in data.items()}
-    cells = plan(data, options.large, options.seeds)
+    folders = {}
+    for text in options.data:
+        name, _, source = text.partition("=")
+        source, _, side = source.partition("@")
+        folders[name] = prepared(Path(source).absolute(), options.out / "data" / name, int(side or 0))
+    cells = plan(list(folders), options.large, options.seeds)
     places: SimpleQueue[Place] = SimpleQueue()
     for number in range(options.at_once):
         places.put(Place(options.out / f"engine-{number}", cores_of(number, options.at_once)))
@@ -73,18 +80,21 @@ def main() -> None:
     (options.out / "cells.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
 
-def plan(data: dict[str, Path], large: list[str], seeds: list[int]) -> list[Cell]:
+def plan(data: list[str], large: list[str], seeds: list[int]) -> list[Cell]:
     """All cells, those of the first seed first."""
     pairs = [(name, network) for name in data for network in SMALL + (LARGE if name in large else ())]
     return [Cell(name, net, head, seed) for seed, (name, net), head in itertools.product(seeds, pairs, (False, True))]
 
 
-def prepared(source: Path, folder: Path) -> Path:
-    """A folder with the source's images and masks, and splits of three parts."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for part in ("images", "masks"):
-        if not (folder / part).exists():
-            (folder / part).symlink_to(source / part, target_is_directory=True)
+def prepared(source: Path, folder: Path, side: int) -> Path:
+    """A folder with the source's images and masks, brought to `side` px unless that is 0, and splits of three parts."""
+    for part, way in (("images", Image.Resampling.LANCZOS), ("masks", Image.Resampling.NEAREST)):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        for file in sorted((source / part).glob("*.png")):
+            with Image.open(file) as picture:
+                factor = side / max(picture.size) if side else 1.0
+                size = tuple(round(factor * pixels) for pixels in picture.size)
+                (picture.resize(size, way) if side else picture).save(folder / part / file.name)
     splits = json.loads((source / "splits.json").read_text("utf-8"))
     train = sorted(splits["train"])
     random.Random(0).shuffle(train)
@@ -107,6 +117,7 @@ def run(cell: Cell, folder: Path, options: argparse.Namespace, places: SimpleQue
         return
     out.mkdir(parents=True, exist_ok=True)
     train = ["train", folder, "--model", cell.network, "--recipe", "quick", "--budget", options.budget]
+    train += ["--crop", options.crop]
     train += ["--seed", cell.seed, "-o", out / "training", *(["--adstnet"] if cell.adstnet else [])]
     place = places.get()
     try:
