@@ -18,6 +18,10 @@ class ModelError(MedSegError, ValueError):
     """A network, its weights or its card cannot be used."""
 
 
+class PromptError(MedSegError, ValueError):
+    """A click, scribble, box or lasso that cannot be used; says why."""
+
+
 class LedgerError(MedSegError, RuntimeError):
     """The project cannot be read or written; nothing was changed."""
 
