@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from .prompts import Point as Point
     from .prompts import Prompts as Prompts
     from .prompts import Scribble as Scribble
+    from .proposal import Proposal as Proposal
     from .segmenter import PromptSegmenter as PromptSegmenter
-    from .segmenter import Proposal as Proposal
 
 _attach: Any = lazy_loader.attach(
     __name__,
     submod_attrs={
         "prompts": ["Box", "Lasso", "Point", "Prompts", "Scribble"],
-        "segmenter": ["PromptSegmenter", "Proposal"],
+        "proposal": ["Proposal"],
+        "segmenter": ["PromptSegmenter"],
     },
 )
 __getattr__, __dir__, __all__ = _attach

@@ -16,6 +16,9 @@ from ..errors import PromptError
 Position: TypeAlias = tuple[float, float]
 """Row and column, in pixels."""
 
+Extent: TypeAlias = tuple[Position, Position]
+"""First and last row and column of a box, both inside it: ((top, left), (bottom, right))."""
+
 SCRIBBLE_WIDTH = 3.0
 """Pixels that a scribble is wide if nobody says more."""
 

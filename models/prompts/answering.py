@@ -1,0 +1,132 @@
+"""One step of a correction: the mask so far and all prompts to the next mask."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from . import candidates
+from .channels import draw, wanted_signs
+from .network import Answer, PromptNetwork, normalised
+from .plane import Plane
+from .prompts import Box, Lasso, Prompts
+from .proposal import Proposal
+from .rastering import changed_near, raised, sampled
+from .refinement import refined
+from .window import SIDE, Window
+
+FEW = 2
+"""So many clicks may still change their mind about how large the object is."""
+
+TIGHT = 0.45
+"""An object smaller than this share of the window is looked at again, closer."""
+
+KEPT = 16
+"""Windows whose image features are kept between clicks."""
+
+FIRM = 1.0
+"""Logit of a pixel that was clicked, at least."""
+
+
+class Answering:
+    """The network and what it remembers of an image.
+
+    Args:
+        network: in evaluation mode, on the device.
+        device: where it runs.
+    """
+
+    def __init__(self, network: PromptNetwork, device: torch.device) -> None:
+        self._network, self._device = network.eval(), device
+        self._features: OrderedDict[tuple[int, Window], list[Tensor]] = OrderedDict()
+
+    def forget(self) -> None:
+        """Another image."""
+        self._features.clear()
+
+    @torch.inference_mode()
+    def answer(self, plane: Plane, prompts: Prompts, before: Proposal) -> Proposal:
+        """The object after the newest prompt.
+
+        Args:
+            plane: of the image.
+            prompts: on that plane, at least one.
+            before: the object until then; nothing if there was none.
+        """
+        regions = [prompt for prompt in prompts if isinstance(prompt, Box | Lasso)]
+        positive = Prompts(tuple(prompt for prompt in prompts if prompt.positive))
+        clicked = candidates.extent_of(positive or prompts)
+        extent = candidates.united(before.extent, clicked)
+        assert clicked is not None
+        assert extent is not None
+        if regions or before.corrects or len(prompts) > FEW:
+            view = self._look(plane, candidates.around(extent), prompts, before)
+        else:
+            view = self._nearest(plane, prompts, candidates.scales(clicked, plane.shape))
+        wanted = torch.from_numpy(wanted_signs(prompts, view.window))[None, None].to(self._device)
+        logits = refined(self._network.head, view.answer.last, view.answer.logits.float(), wanted)
+        logits = torch.where(wanted * logits < FIRM, torch.where(wanted == 0, logits, FIRM * wanted), logits)
+        found = raised(logits[0, 0].cpu().numpy(), view.window, plane.shape, prompts.plane)
+        if before.corrects:
+            return changed_near(found, before, prompts.items[-1])
+        return found
+
+    def _nearest(self, plane: Plane, prompts: Prompts, windows: list[Window]) -> _View:
+        """Through the window that shows the object best, and once more from nearer if it is small in there."""
+        nothing = Proposal.nothing(prompts.plane)
+        features = [torch.cat(maps) for maps in zip(*self._maps(plane, windows), strict=True)]
+        channels = np.stack([self._channels(window, prompts, nothing) for window in windows])
+        answer = self._network.answer(features, self._sent(channels))
+        best = int(answer.quality.argmax())
+        chosen = slice(best, best + 1)
+        view = _View(windows[best], Answer(answer.logits[chosen], answer.quality[chosen], answer.last[chosen]))
+        seen = raised(view.answer.logits[0, 0].float().cpu().numpy(), view.window, plane.shape, prompts.plane)
+        if seen.extent and candidates.longer(seen.extent) < TIGHT * view.window.side:
+            extent = candidates.united(seen.extent, candidates.extent_of(prompts))
+            if extent and (nearer := candidates.around(extent)).side < view.window.side:
+                return self._look(plane, nearer, prompts, seen)
+        return view
+
+    def _look(self, plane: Plane, window: Window, prompts: Prompts, before: Proposal) -> _View:
+        channels = self._channels(window, prompts, before)[None]
+        return _View(window, self._network.answer(self._maps(plane, [window])[0], self._sent(channels)))
+
+    def _channels(self, window: Window, prompts: Prompts, before: Proposal) -> npt.NDArray[np.float32]:
+        """What the prompt branch reads, (6, S, S)."""
+        so_far = np.zeros((2, SIDE, SIDE), np.float32)
+        if before.extent:
+            so_far[0], so_far[1] = sampled(before, window), 1
+        return np.concatenate((draw(prompts, window), so_far))
+
+    def _maps(self, plane: Plane, windows: list[Window]) -> list[list[Tensor]]:
+        """The image's features in each window, each a batch of one; those not known yet are made in one go."""
+        unknown = [window for window in windows if (id(plane), window) not in self._features]
+        if unknown:
+            looks = [plane.look(window) for window in unknown]
+            image, inside = (torch.stack(parts).to(self._device) for parts in zip(*looks, strict=True))
+            image = normalised(image, inside).to(memory_format=torch.channels_last)
+            for window in unknown:
+                self._features[id(plane), window] = []
+            for maps in self._network.features(image):
+                for number, window in enumerate(unknown):
+                    self._features[id(plane), window].append(maps[number : number + 1])
+        found = [self._features[id(plane), window] for window in windows]
+        while len(self._features) > KEPT:
+            self._features.popitem(last=False)
+        return found
+
+    def _sent(self, channels: npt.NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(channels).to(self._device, memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """What the network said of a window; a batch of one."""
+
+    window: Window
+    answer: Answer

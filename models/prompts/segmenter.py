@@ -1,0 +1,171 @@
+"""From an image and prompts to the mask of one object, a click at a time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..devices import choose_device
+from ..errors import ImageError, PromptError
+from ..image import MedicalImage
+from ..intensity import intensity_limits
+from .answering import Answering
+from .plane import Plane
+from .prompts import Prompt, Prompts
+from .proposal import Proposal
+from .shipped import load_network
+
+REMEMBERED = 64
+"""Answers that are kept, so that taking a click back costs nothing."""
+
+PLANES = 4
+"""Planes of a volume that are kept ready."""
+
+
+class PromptSegmenter:
+    """Answers prompts about one object after the other in one image.
+
+    An answer depends on the image, on the mask that the object began with and on the prompts, in their order; not on
+    what else was asked meanwhile. So a click that is taken back leaves no trace.
+
+    Args:
+        answering: the network.
+    """
+
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+        self._pixels: npt.NDArray[Any] | None = None  # (..., Y, X, C)
+        self._begun: npt.NDArray[np.bool_] | None = None  # (..., Y, X)
+        self._planes: OrderedDict[tuple[int, ...], Plane] = OrderedDict()
+        self._answers: OrderedDict[tuple[tuple[int, ...], Prompts], Proposal] = OrderedDict()
+
+    @classmethod
+    def load(cls, path: Path | str | None = None, device: str = "auto") -> PromptSegmenter:
+        """With the weights that come with the package, or those of a file.
+
+        Raises:
+            ModelError: the file cannot be used, or there is no such device.
+        """
+        chosen = choose_device(device)
+        return cls(Answering(load_network(path).to(chosen, memory_format=torch.channels_last), chosen))
+
+    def start(
+        self,
+        image: MedicalImage | npt.NDArray[Any],
+        mask: npt.NDArray[Any] | None = None,
+        *,
+        limits: npt.NDArray[Any] | None = None,
+    ) -> None:
+        """Turn to an image, and to an object in it.
+
+        Args:
+            image: with its axes, or an array (Y, X), (Y, X, 3 or 4), or (planes, Y, X).
+            mask: in the image's mask shape, not 0 in the object that is to be corrected; None if there is none.
+            limits: (C, 2), intensities that become 0 and 1; by default percentiles of the image.
+
+        Raises:
+            ImageError: an array that is no image, or a mask of another shape.
+        """
+        pixels = _with_channels(image)
+        if mask is not None and mask.shape != pixels.shape[:-1]:
+            raise ImageError(f"The mask has shape {mask.shape}, but the image has {pixels.shape[:-1]}.")
+        self._pixels = pixels
+        self._limits = intensity_limits(pixels) if limits is None else np.asarray(limits, np.float64)
+        self._planes.clear()
+        self._answering.forget()
+        self.turn_to(mask)
+
+    def turn_to(self, mask: npt.NDArray[Any] | None = None) -> None:
+        """Begin another object in the same image, with a mask of it if there is one."""
+        self._begun = None if mask is None else np.asarray(mask) != 0
+        self._answers.clear()
+
+    def update(self, prompts: Prompts) -> npt.NDArray[np.bool_]:
+        """The mask (Y, X) of the object on the plane of the newest prompt; without prompts, what it began with.
+
+        Raises:
+            PromptError: no image was started, or a prompt that lies beside it.
+        """
+        pixels = self._started()
+        return self.propose(prompts).full(pixels.shape[-3:-1])
+
+    def propose(self, prompts: Prompts, mask: npt.NDArray[Any] | None = None) -> Proposal:
+        """The same, in its bounding box and with its confidence.
+
+        Args:
+            prompts: of the object, on all planes; those on the plane of the newest count.
+            mask: (Y, X), not 0 in the object as it is on that plane now, if it is not what was last proposed.
+
+        Raises:
+            PromptError: no image was started, or a prompt that lies beside it.
+        """
+        pixels = self._started()
+        plane = prompts.plane if prompts else (0,) * (pixels.ndim - 3)
+        _check_plane(plane, pixels.shape[:-3])
+        here = prompts.on(plane)
+        for prompt in here:
+            _check_position(prompt, pixels.shape[-3:-1])
+        if mask is not None:
+            before = Proposal.of(np.asarray(mask) != 0, plane)
+            self._answers = OrderedDict({(plane, Prompts(here.items[:-1])): before})
+        return self._answer(plane, here)
+
+    def _answer(self, plane: tuple[int, ...], prompts: Prompts) -> Proposal:
+        """One step beyond the answer to all but the newest prompt."""
+        if known := self._answers.get((plane, prompts)):
+            self._answers.move_to_end((plane, prompts))
+            return known
+        if prompts:
+            before = self._answer(plane, Prompts(prompts.items[:-1]))
+            answer = self._answering.answer(self._plane(plane), prompts, before)
+        else:
+            answer = Proposal.nothing(plane) if self._begun is None else Proposal.of(self._begun[plane], plane)
+        self._answers[plane, prompts] = answer
+        while len(self._answers) > REMEMBERED:
+            self._answers.popitem(last=False)
+        return answer
+
+    def _plane(self, at: tuple[int, ...]) -> Plane:
+        if at not in self._planes:
+            self._planes[at] = Plane(self._started()[at], self._limits)
+            while len(self._planes) > PLANES:
+                self._planes.popitem(last=False)
+        return self._planes[at]
+
+    def _started(self) -> npt.NDArray[Any]:
+        if self._pixels is None:
+            raise PromptError("No image was started; start one before prompts are given.")
+        return self._pixels
+
+
+def _check_plane(plane: tuple[int, ...], planes: tuple[int, ...]) -> None:
+    if len(plane) != len(planes) or not all(0 <= at < count for at, count in zip(plane, planes, strict=True)):
+        has = f"planes up to {tuple(count - 1 for count in planes)}" if planes else "no planes beside its own"
+        raise PromptError(f"A prompt lies on plane {plane}, but the image has {has}.")
+
+
+def _check_position(prompt: Prompt, shape: tuple[int, ...]) -> None:
+    """Something of a prompt must lie in the plane; the rest may hang over."""
+    path = np.array(prompt.path)
+    if (path.max(0) < -0.5).any() or (path.min(0) >= np.array(shape) - 0.5).any():
+        row, column = (round(number) for number in prompt.path[0])
+        raise PromptError(
+            f"A prompt at row {row}, column {column} lies outside the image, which has {shape[0]} rows and "
+            f"{shape[1]} columns. It changes nothing."
+        )
+
+
+def _with_channels(image: MedicalImage | npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(..., Y, X, C); an array with three axes has colours in the last one if that has 3 or 4 cells, else planes."""
+    if not isinstance(image, MedicalImage):
+        array = np.asarray(image)
+        axes = {2: "YX", 3: "YXC" if array.ndim == 3 and array.shape[-1] in (3, 4) else "ZYX"}.get(array.ndim)
+        if axes is None:
+            raise ImageError(f"An array of shape {array.shape} could be anything; give a MedicalImage with its axes.")
+        image = MedicalImage(array, axes)
+    return image.data if "C" in image.axes else image.data[..., None]

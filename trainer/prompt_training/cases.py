@@ -1,0 +1,167 @@
+"""What the network learns from: windows of images with one object in them, from folders and from drawn images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from skimage.io import imread
+from torch import Tensor
+
+from napari_medseg.models.prompts.window import SIDE
+
+from .synthesis import synthetic_case
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """An image with its objects.
+
+    Attributes:
+        levels: the image as float32 (1, 3, H, W), 0 to 255, at full size and at 1/2, 1/4, ... of it.
+        labels: (1, 1, H, W), float32; 0 is background, every other number an object.
+        boxes: bounding box of each object, by number.
+    """
+
+    levels: tuple[Tensor, ...]
+    labels: Tensor
+    boxes: dict[int, tuple[slice, slice]]
+
+    @classmethod
+    def of(cls, image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Labelled:
+        """From an image (H, W) or (H, W, 3), 0 to 255, and an integer label image (H, W)."""
+        pixels = np.repeat(image[..., None], 3, 2) if image.ndim == 2 else image[..., :3]
+        levels = [torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None]]
+        while min(levels[-1].shape[2:]) >= 2 * SIDE:
+            levels.append(F.avg_pool2d(levels[-1], 2))
+        found = ndimage.find_objects(labels.astype(np.int32))
+        boxes = {number: box for number, box in enumerate(found, 1) if box is not None}
+        return cls(tuple(levels), torch.from_numpy(labels.astype(np.float32))[None, None], boxes)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A window with one object, somewhere between far too narrow and far too wide.
+
+    Attributes:
+        image: (3, S, S), 0 to 255.
+        inside: (1, S, S), 1 where the image is, 0 beyond its border.
+        truth: (S, S), the object.
+        others: (S, S), all other objects.
+        cells: how many cells the whole object would have, were all of it in the window.
+    """
+
+    image: Tensor
+    inside: Tensor
+    truth: npt.NDArray[np.bool_]
+    others: npt.NDArray[np.bool_]
+    cells: float
+
+
+class Cases:
+    """An endless supply.
+
+    Args:
+        folders: of images/, masks/ and splits.json; their "train" is used.
+        drawn: synthetic images in the pool, which is slowly renewed.
+        share: of cases that come from drawn images.
+        seed: of everything random.
+    """
+
+    def __init__(self, folders: Sequence[Path], drawn: int, share: float, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self._share = share if folders else 1.0
+        self._packs = [read_pack(folder) for folder in folders]
+        self._pool = [self._draw() for _ in range(drawn)]
+
+    def next(self) -> Case:
+        """The next one; at least a few cells of its object are in the window."""
+        while True:
+            if self.rng.random() < self._share:
+                if self.rng.random() < 0.1:
+                    self._pool[self.rng.integers(len(self._pool))] = self._draw()
+                source = self._pool[self.rng.integers(len(self._pool))]
+            else:
+                pack = self._packs[self.rng.integers(len(self._packs))]
+                source = pack[self.rng.integers(len(pack))]
+            case = cut(source, self.rng)
+            if case.truth.sum() >= 12:
+                return case
+
+    def _draw(self) -> Labelled:
+        return Labelled.of(*synthetic_case(self.rng))
+
+
+def read_pack(folder: Path) -> list[Labelled]:
+    """The training images of a folder; those without an object are left out."""
+    stems = json.loads((folder / "splits.json").read_text("utf-8"))["train"]
+    read = [Labelled.of(*(imread(folder / part / f"{stem}.png") for part in ("images", "masks"))) for stem in stems]
+    return [labelled for labelled in read if labelled.boxes]
+
+
+def cut(source: Labelled, rng: np.random.Generator, side: int = SIDE) -> Case:
+    """A window around a random object: turned, mirrored, 0.6 to 8 times as large as the object, and off its middle."""
+    numbers = list(source.boxes)
+    number = numbers[rng.integers(len(numbers))]
+    rows, columns = source.boxes[number]
+    extent = max(rows.stop - rows.start, columns.stop - columns.start)
+    ratio = np.exp(rng.uniform(np.log(0.6), np.log(1.1)) if rng.random() < 0.1 else rng.uniform(*np.log((1.1, 8))))
+    window = float(np.clip(extent * ratio, 24, 1.1 * max(source.labels.shape)))
+    off = max(window - extent, 0.3 * extent) * rng.uniform(-0.45, 0.45, 2)
+    middle = np.array([(rows.start + rows.stop) / 2, (columns.start + columns.stop) / 2]) + off
+
+    level = min(max(int(np.log2(window / side)), 0), len(source.levels) - 1)
+    grid = _grid(middle, window, source.labels.shape[2:], rng, side)
+    image = F.grid_sample(source.levels[level], grid, align_corners=False)[0]
+    labels = F.grid_sample(source.labels, grid, mode="nearest", align_corners=False)[0, 0].numpy()
+    truth = F.grid_sample((source.labels == number).float(), grid, align_corners=False)[0, 0].numpy() > 0.5
+    inside = (grid.abs() <= 1).all(-1).float()
+    whole = float((source.labels[0, 0, rows, columns] == number).sum()) * (side / window) ** 2
+    return Case(
+        varied(image, rng) * inside,
+        inside,
+        truth,
+        (labels > 0) & (labels != number) & ~truth,
+        max(whole, float(truth.sum())),
+    )
+
+
+def _grid(
+    middle: npt.NDArray[np.float64], window: float, shape: Sequence[int], rng: np.random.Generator, side: int
+) -> Tensor:
+    """Where each cell of a turned, slightly squeezed window lies, as `grid_sample` wants it: (1, S, S, 2), x first."""
+    angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.5 else rng.integers(4) * np.pi / 2
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turn = turn @ np.diag([rng.uniform(0.85, 1.15), rng.choice([-1, 1])])
+    steps = (np.arange(side) + 0.5) / side - 0.5
+    cells = np.stack(np.meshgrid(steps, steps, indexing="ij"), -1) @ turn.T * window + middle  # (S, S, 2), rows first
+    normal = 2 * cells / np.array(shape) - 1
+    return torch.from_numpy(normal[..., ::-1].astype(np.float32).copy())[None]
+
+
+def varied(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """An image (3, S, S) with other brightness, contrast, colours, sharpness and noise; 0 to 255 before and after."""
+    x = image / 255
+    if rng.random() < 0.2:
+        x = x.mean(0, keepdim=True).expand(3, -1, -1)
+    if rng.random() < 0.25:
+        x = 1 - x
+    if rng.random() < 0.5:
+        x = x.clamp_min(1e-4) ** float(np.exp(rng.uniform(-0.7, 0.7)))
+    if rng.random() < 0.4:
+        scale, shift = rng.uniform(0.6, 1.4, (3, 1, 1)), rng.uniform(-0.15, 0.15, (3, 1, 1))
+        x = x * torch.from_numpy(scale).float() + torch.from_numpy(shift).float()
+    if rng.random() < 0.15:
+        x = F.avg_pool2d(x[None], 3, 1, 1, count_include_pad=False)[0]
+    if rng.random() < 0.3:
+        noise = rng.standard_normal(x.shape[1:], np.float32) * np.float32(rng.uniform(0.01, 0.08))
+        x = x + torch.from_numpy(noise)
+    return (x * 255).clamp(0, 255)
