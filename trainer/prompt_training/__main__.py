@@ -16,7 +16,7 @@ import numpy as np
 from napari_medseg.models.prompts.shipped import save_network
 
 from .cases import Cases
-from .training import PromptConfig, averaged_network, train
+from .training import PromptConfig, averaged_network, settle, train
 
 
 def main() -> None:
@@ -29,16 +29,17 @@ def main() -> None:
     config = PromptConfig(**{field.name: getattr(options, field.name) for field in fields(PromptConfig)})
     options.out.mkdir(parents=True, exist_ok=True)
     said, scores = time.monotonic(), []
-    for progress in train(
-        Cases(options.data, config.drawn, config.share, config.seed), config, options.out / "checkpoint.pt"
-    ):
+    cases = Cases(options.data, config.drawn, config.share, config.seed)
+    for progress in train(cases, config, options.out / "checkpoint.pt"):
         scores.append(progress.iou)
         if time.monotonic() - said > 30:
             said = time.monotonic()
             after = " ".join(f"{value:.3f}" for value in np.mean(scores, 0))
             print(f"{progress.share:6.1%}  step {progress.step}  loss {progress.loss:.3f}  IoU {after}", flush=True)
             scores = []
-    save_network(averaged_network(options.out / "checkpoint.pt"), options.out / "prompts.safetensors")
+    network = averaged_network(options.out / "checkpoint.pt")
+    settle(network, cases, config)
+    save_network(network, options.out / "prompts.safetensors")
 
 
 if __name__ == "__main__":

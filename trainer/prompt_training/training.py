@@ -102,6 +102,19 @@ def averaged_network(checkpoint: Path) -> PromptNetwork:
     return network.eval()
 
 
+@torch.no_grad()
+def settle(network: PromptNetwork, cases: Cases, config: PromptConfig, batches: int = 60) -> None:
+    """Measure the means and deviations of batch normalisation anew: those of averaged weights are not averages."""
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # all batches count alike
+    network.train()
+    for _ in range(batches):
+        learn(network, [cases.next() for _ in range(config.batch)], config.rounds, cases.rng)
+    network.eval()
+
+
 def rate(share: float, warmup: float) -> float:
     """Share of the highest learning rate: a linear rise, then half a cosine down to a hundredth."""
     if share < warmup:
