@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .prompts import Point as Point
     from .prompts import Prompts as Prompts
     from .prompts import Scribble as Scribble
+    from .propagation import Followed as Followed
     from .proposal import Proposal as Proposal
     from .segmenter import PromptSegmenter as PromptSegmenter
 
@@ -20,6 +21,7 @@ _attach: Any = lazy_loader.attach(
     __name__,
     submod_attrs={
         "prompts": ["Box", "Lasso", "Point", "Prompts", "Scribble"],
+        "propagation": ["Followed"],
         "proposal": ["Proposal"],
         "segmenter": ["PromptSegmenter"],
     },

@@ -16,7 +16,7 @@ from .network import Answer, PromptNetwork, normalised
 from .plane import Plane
 from .prompts import Box, Lasso, Prompts
 from .proposal import Proposal
-from .rastering import changed_near, raised, sampled
+from .rastering import changed_near, deepest, raised, sampled
 from .refinement import refined
 from .window import SIDE, Window
 
@@ -75,6 +75,21 @@ class Answering:
         if before.corrects:
             return changed_near(found, before, prompts.items[-1])
         return found
+
+    @torch.inference_mode()
+    def follow(self, plane: Plane, before: Proposal, at: tuple[int, ...]) -> tuple[Proposal, float]:
+        """The object on the next plane, given that on this one; and the IoU that the network expects of its answer.
+
+        Args:
+            plane: the next one.
+            before: the object on this one; not empty.
+            at: index of the next one.
+        """
+        assert before.extent is not None
+        prompts = Prompts().click(deepest(before), plane=at)
+        view = self._look(plane, candidates.around(before.extent), prompts, before)
+        logits = view.answer.logits[0, 0].float().cpu().numpy()
+        return raised(logits, view.window, plane.shape, at), float(view.answer.quality.float().sigmoid())
 
     def _nearest(self, plane: Plane, prompts: Prompts, windows: list[Window]) -> _View:
         """Through the window that shows the object best, and once more from nearer if it is small in there."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.draw import line
 
-from .prompts import Box, Lasso, Prompt
+from .prompts import Box, Lasso, Position, Prompt
 from .proposal import Proposal
 from .window import SIDE, Window
 
@@ -73,6 +73,13 @@ def changed_near(found: Proposal, before: Proposal, newest: Prompt) -> Proposal:
     sure = np.where(mask == new, _within(found, box, found.confidence), 255).astype(np.uint8)
     moved = tuple(slice(part.start + by.start, part.stop + by.start) for part, by in zip(answer.box, box, strict=True))
     return replace(answer, box=moved, confidence=sure[answer.box], corrects=True)
+
+
+def deepest(proposal: Proposal) -> Position:
+    """The pixel of an object that is farthest from its border."""
+    depths = ndimage.distance_transform_edt(np.pad(proposal.mask, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(depths.argmax(), depths.shape)
+    return float(row + proposal.box[0].start), float(column + proposal.box[1].start)
 
 
 def pixels_of(prompt: Prompt) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

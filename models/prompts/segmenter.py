@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..intensity import intensity_limits
 from .answering import Answering
 from .plane import Plane
 from .prompts import Prompt, Prompts
+from .propagation import Followed, reason_to_stop
 from .proposal import Proposal
 from .shipped import load_network
 
@@ -114,6 +116,36 @@ class PromptSegmenter:
             before = Proposal.of(np.asarray(mask) != 0, plane)
             self._answers = OrderedDict({(plane, Prompts(here.items[:-1])): before})
         return self._answer(plane, here)
+
+    def follow(
+        self, mask: npt.NDArray[Any], plane: tuple[int, ...], step: int = 1, axis: int = -1
+    ) -> Iterator[Followed]:
+        """Carry an object from one plane to the next ones, a plane at a time, until there is a reason to stop.
+
+        Args:
+            mask: (Y, X), not 0 in the object.
+            plane: where that is.
+            step: 1 or -1: to the planes after or before.
+            axis: which of the leading axes to go along; the last one by default.
+
+        Raises:
+            PromptError: no image was started, it has no such plane, or the mask is empty.
+        """
+        pixels = self._started()
+        _check_plane(plane, pixels.shape[:-3])
+        before = Proposal.of(np.asarray(mask) != 0, plane)
+        if not plane or before.extent is None:
+            raise PromptError("To follow an object from plane to plane takes a mask of it on one of several planes.")
+        axis %= len(plane)
+        for at in range(plane[axis] + step, pixels.shape[axis] if step > 0 else -1, step):
+            here = (*plane[:axis], at, *plane[axis + 1 :])
+            found, expected = self._answering.follow(self._plane(here), before, here)
+            if reason := reason_to_stop(before, found, expected):
+                yield Followed(before, reason)
+                return
+            yield Followed(found)
+            before = found
+        yield Followed(before, "It reached the last plane." if step > 0 else "It reached the first plane.")
 
     def _answer(self, plane: tuple[int, ...], prompts: Prompts) -> Proposal:
         """One step beyond the answer to all but the newest prompt."""
