@@ -16,11 +16,11 @@ from .network import Answer, PromptNetwork, normalised
 from .plane import Plane
 from .prompts import Box, Lasso, Prompts
 from .proposal import Proposal
-from .rastering import changed_near, deepest, raised, sampled
+from .rastering import changed_near, deepest, obeyed, raised, sampled
 from .refinement import refined
 from .window import SIDE, Window
 
-FEW = 2
+FEW = 4
 """So many clicks may still change their mind about how large the object is."""
 
 TIGHT = 0.45
@@ -43,7 +43,7 @@ class Answering:
 
     def __init__(self, network: PromptNetwork, device: torch.device) -> None:
         self._network, self._device = network.eval(), device
-        self._features: OrderedDict[tuple[int, Window], list[Tensor]] = OrderedDict()
+        self._features: OrderedDict[tuple[Plane, Window], list[Tensor]] = OrderedDict()
 
     def forget(self) -> None:
         """Another image."""
@@ -60,21 +60,19 @@ class Answering:
         """
         regions = [prompt for prompt in prompts if isinstance(prompt, Box | Lasso)]
         positive = Prompts(tuple(prompt for prompt in prompts if prompt.positive))
-        clicked = candidates.extent_of(positive or prompts)
-        extent = candidates.united(before.extent, clicked)
-        assert clicked is not None
+        extent = candidates.united(before.extent, candidates.extent_of(positive or prompts))
         assert extent is not None
         if regions or before.corrects or len(prompts) > FEW:
             view = self._look(plane, candidates.around(extent), prompts, before)
         else:
-            view = self._nearest(plane, prompts, candidates.scales(clicked, plane.shape))
+            view = self._best(plane, prompts, before)
         wanted = torch.from_numpy(wanted_signs(prompts, view.window))[None, None].to(self._device)
         logits = refined(self._network.head, view.answer.last, view.answer.logits.float(), wanted)
         logits = torch.where(wanted * logits < FIRM, torch.where(wanted == 0, logits, FIRM * wanted), logits)
         found = raised(logits[0, 0].cpu().numpy(), view.window, plane.shape, prompts.plane)
         if before.corrects:
-            return changed_near(found, before, prompts.items[-1])
-        return found
+            found = changed_near(found, before, prompts.items[-1])
+        return obeyed(found, prompts, plane.shape)
 
     @torch.inference_mode()
     def follow(self, plane: Plane, before: Proposal, at: tuple[int, ...]) -> tuple[Proposal, float]:
@@ -91,15 +89,21 @@ class Answering:
         logits = view.answer.logits[0, 0].float().cpu().numpy()
         return raised(logits, view.window, plane.shape, at), float(view.answer.quality.float().sigmoid())
 
-    def _nearest(self, plane: Plane, prompts: Prompts, windows: list[Window]) -> _View:
-        """Through the window that shows the object best, and once more from nearer if it is small in there."""
+    def _best(self, plane: Plane, prompts: Prompts, before: Proposal) -> _View:
+        """Through the window that shows the object best, and once more from nearer if it is small in there.
+
+        Windows of all widths are looked through as if there were no mask yet, and the one around the mask with it.
+        """
         nothing = Proposal.nothing(prompts.plane)
-        features = [torch.cat(maps) for maps in zip(*self._maps(plane, windows), strict=True)]
-        channels = np.stack([self._channels(window, prompts, nothing) for window in windows])
+        tries = [(window, nothing) for window in candidates.scales(prompts, plane.shape)]
+        if before.extent:
+            tries.append((candidates.around(before.extent), before))
+        features = [torch.cat(maps) for maps in zip(*self._maps(plane, [window for window, _ in tries]), strict=True)]
+        channels = np.stack([self._channels(window, prompts, begun) for window, begun in tries])
         answer = self._network.answer(features, self._sent(channels))
         best = int(answer.quality.argmax())
         chosen = slice(best, best + 1)
-        view = _View(windows[best], Answer(answer.logits[chosen], answer.quality[chosen], answer.last[chosen]))
+        view = _View(tries[best][0], Answer(answer.logits[chosen], answer.quality[chosen], answer.last[chosen]))
         seen = raised(view.answer.logits[0, 0].float().cpu().numpy(), view.window, plane.shape, prompts.plane)
         if seen.extent and candidates.longer(seen.extent) < TIGHT * view.window.side:
             extent = candidates.united(seen.extent, candidates.extent_of(prompts))
@@ -120,17 +124,17 @@ class Answering:
 
     def _maps(self, plane: Plane, windows: list[Window]) -> list[list[Tensor]]:
         """The image's features in each window, each a batch of one; those not known yet are made in one go."""
-        unknown = [window for window in windows if (id(plane), window) not in self._features]
+        unknown = [window for window in windows if (plane, window) not in self._features]
         if unknown:
             looks = [plane.look(window) for window in unknown]
             image, inside = (torch.stack(parts).to(self._device) for parts in zip(*looks, strict=True))
             image = normalised(image, inside).to(memory_format=torch.channels_last)
             for window in unknown:
-                self._features[id(plane), window] = []
+                self._features[plane, window] = []
             for maps in self._network.features(image):
                 for number, window in enumerate(unknown):
-                    self._features[id(plane), window].append(maps[number : number + 1])
-        found = [self._features[id(plane), window] for window in windows]
+                    self._features[plane, window].append(maps[number : number + 1])
+        found = [self._features[plane, window] for window in windows]
         while len(self._features) > KEPT:
             self._features.popitem(last=False)
         return found

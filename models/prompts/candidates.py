@@ -46,18 +46,25 @@ def around(extent: Extent) -> Window:
     return Window(top, left, side)
 
 
-def scales(extent: Extent, shape: tuple[int, int]) -> list[Window]:
-    """Windows around clicks, each twice as wide as the one before, up to the whole plane.
+def scales(prompts: Prompts, shape: tuple[int, int]) -> list[Window]:
+    """Windows around the first click, each twice as wide as the one before, up to the whole plane.
+
+    Those that do not hold all that was clicked to be the object are left out. Their middle stays where it is from click
+    to click, so that what is known of them can be kept.
 
     Args:
-        extent: of the clicks.
+        prompts: points and scribbles, at least one.
         shape: of the plane.
     """
-    least = max(SMALLEST, MARGIN * (longer(extent) + 1))
+    positive = Prompts(tuple(prompt for prompt in prompts if prompt.positive)) or prompts
+    extent, first = extent_of(positive), extent_of(Prompts(positive.items[:1]))
+    assert extent is not None
+    assert first is not None
     widest = 1.1 * max(shape)
-    doublings = max(0, math.ceil(math.log2(widest / least)))
-    windows = [Window.around(*extent, least * 2.0**power) for power in range(doublings)]
-    return [*windows, Window.around((0, 0), (shape[0] - 1, shape[1] - 1), widest)]
+    doublings = max(0, round(math.log2(widest / SMALLEST)))
+    windows = [Window.around(*first, SMALLEST * 2.0**power) for power in range(doublings)]
+    whole = Window.around((0, 0), (shape[0] - 1, shape[1] - 1), widest)
+    return [*(window for window in windows if window.holds(*extent)), whole]
 
 
 def longer(extent: Extent) -> float:

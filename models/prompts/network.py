@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 PROMPT_CHANNELS = 6
 """Positive, negative, inside the box, inside the lasso, the mask so far, and whether there is one; each 0 to 1."""
@@ -46,6 +47,15 @@ class PromptNetwork(nn.Module):
     def stride(self) -> int:
         """The window's side has to be a multiple of it."""
         return int(2 ** len(self.widths))
+
+    def fold(self) -> PromptNetwork:
+        """Take batch normalisation into the convolutions before it, for good: the same answers in less time."""
+        self.eval()
+        for block in [module for module in self.modules() if isinstance(module, nn.Sequential)]:
+            for number, (first, second) in enumerate(itertools.pairwise(list(block))):
+                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                    block[number], block[number + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+        return self
 
     def forward(self, image: Tensor, prompts: Tensor) -> Answer:
         """Both branches.

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 from skimage.draw import line
 
-from .prompts import Box, Lasso, Position, Prompt
+from .prompts import Box, Lasso, Point, Position, Prompt, Prompts, Scribble
 from .proposal import Proposal
 from .window import SIDE, Window
+
+Box2D: TypeAlias = tuple[slice, slice]
+"""Rows and columns."""
 
 
 def sampled(proposal: Proposal, window: Window, side: int = SIDE) -> npt.NDArray[np.bool_]:
@@ -46,12 +50,8 @@ def raised(logits: npt.NDArray[np.float32], window: Window, shape: tuple[int, in
     columns = _span(found.any(0), window.left, window.side, shape[1])
     fine = _weights(rows, window.top, window.side, len(logits)) @ logits  # (h, S)
     fine = fine @ _weights(columns, window.left, window.side, len(logits)).T  # (h, w)
-    seen = Proposal.of(fine > 0, plane)
-    sure = (255 / (1 + np.exp(-np.abs(fine[seen.box])))).astype(np.uint8)
-    moved = tuple(
-        slice(part.start + by.start, part.stop + by.start) for part, by in zip(seen.box, (rows, columns), strict=True)
-    )
-    return replace(seen, box=moved, confidence=sure, corrects=False) if seen.extent else Proposal.nothing(plane)
+    sure = (255 / (1 + np.exp(-np.abs(fine)))).astype(np.uint8)
+    return _tight(fine > 0, sure, (rows, columns), Proposal.nothing(plane))
 
 
 def changed_near(found: Proposal, before: Proposal, newest: Prompt) -> Proposal:
@@ -61,18 +61,26 @@ def changed_near(found: Proposal, before: Proposal, newest: Prompt) -> Proposal:
     """
     if isinstance(newest, Box | Lasso):
         return replace(found, corrects=True)
-    box = _around(found, before)
+    box = _around(*(proposal.box if proposal.extent else None for proposal in (found, before)))
     old, new = _within(before, box, before.mask), _within(found, box, found.mask)
     regions, _ = ndimage.label(old != new, np.ones((3, 3)))
-    rows, columns = pixels_of(newest)
-    rows, columns = rows - box[0].start, columns - box[1].start
-    seen = (rows >= 0) & (rows < old.shape[0]) & (columns >= 0) & (columns < old.shape[1])
-    touched = np.unique(regions[rows[seen], columns[seen]])
+    rows, columns = pixels_of(newest, old.shape, (box[0].start, box[1].start))
+    touched = np.unique(regions[rows, columns])
     mask = old ^ np.isin(regions, touched[touched > 0])
-    answer = Proposal.of(mask, found.plane)
     sure = np.where(mask == new, _within(found, box, found.confidence), 255).astype(np.uint8)
-    moved = tuple(slice(part.start + by.start, part.stop + by.start) for part, by in zip(answer.box, box, strict=True))
-    return replace(answer, box=moved, confidence=sure[answer.box], corrects=True)
+    return replace(_tight(mask, sure, box, found), corrects=True)
+
+
+def obeyed(found: Proposal, prompts: Prompts, shape: tuple[int, int]) -> Proposal:
+    """The mask with every pixel that was clicked, or scribbled over, as it was said to be; the newest is right."""
+    marks = [prompt for prompt in prompts if isinstance(prompt, Point | Scribble)]
+    drawn = [pixels_of(prompt, shape) for prompt in marks if prompt.positive]
+    box = _around(found.box if found.extent else None, *(_box_of(*pixels) for pixels in drawn if len(pixels[0])))
+    mask, sure = _within(found, box, found.mask), _within(found, box, found.confidence)
+    for prompt in marks:
+        pixels = pixels_of(prompt, mask.shape, (box[0].start, box[1].start))
+        mask[pixels], sure[pixels] = prompt.positive, 255
+    return _tight(mask, sure, box, found)
 
 
 def deepest(proposal: Proposal) -> Position:
@@ -82,24 +90,43 @@ def deepest(proposal: Proposal) -> Position:
     return float(row + proposal.box[0].start), float(column + proposal.box[1].start)
 
 
-def pixels_of(prompt: Prompt) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows and columns of the pixels under a click or a scribble's line."""
-    corners = [(round(row), round(column)) for row, column in prompt.path]
+def pixels_of(
+    prompt: Prompt, shape: tuple[int, ...], corner: tuple[int, int] = (0, 0)
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows and columns of the pixels under a click or a scribble's line, in an array that begins at a corner."""
+    corners = [(round(row) - corner[0], round(column) - corner[1]) for row, column in prompt.path]
     drawn = [line(*first, *second) for first, second in zip(corners, corners[1:] or corners, strict=False)]
     rows, columns = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
-    return rows, columns
+    seen = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
+    return rows[seen], columns[seen]
 
 
-def _around(*proposals: Proposal) -> tuple[slice, slice]:
-    boxes = [proposal.box for proposal in proposals if proposal.extent]
+def _box_of(rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> Box2D:
+    return slice(int(rows.min()), int(rows.max()) + 1), slice(int(columns.min()), int(columns.max()) + 1)
+
+
+def _around(*boxes: Box2D | None) -> Box2D:
+    """The box around boxes; an empty one if there are none."""
+    known = [box for box in boxes if box]
     rows, columns = (
-        slice(min(box[axis].start for box in boxes), max(box[axis].stop for box in boxes)) if boxes else slice(0, 0)
+        slice(min(box[axis].start for box in known), max(box[axis].stop for box in known)) if known else slice(0, 0)
         for axis in range(2)
     )
     return rows, columns
 
 
-def _within(proposal: Proposal, box: tuple[slice, slice], values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _tight(mask: npt.NDArray[np.bool_], sure: npt.NDArray[np.uint8], box: Box2D, like: Proposal) -> Proposal:
+    """A mask that fills a box, in its bounding box."""
+    answer = Proposal.of(mask, like.plane)
+    if not answer.extent:
+        return Proposal.nothing(like.plane)
+    rows, columns = (
+        slice(part.start + by.start, part.stop + by.start) for part, by in zip(answer.box, box, strict=True)
+    )
+    return replace(answer, box=(rows, columns), confidence=sure[answer.box].copy(), corrects=like.corrects)
+
+
+def _within(proposal: Proposal, box: Box2D, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Values of a proposal's box in a larger box; 0 around it."""
     larger = np.zeros(tuple(span.stop - span.start for span in box), values.dtype)
     rows, columns = (

@@ -54,7 +54,7 @@ class PromptSegmenter:
             ModelError: the file cannot be used, or there is no such device.
         """
         chosen = choose_device(device)
-        return cls(Answering(load_network(path).to(chosen, memory_format=torch.channels_last), chosen))
+        return cls(Answering(load_network(path).fold().to(chosen, memory_format=torch.channels_last), chosen))
 
     def start(
         self,

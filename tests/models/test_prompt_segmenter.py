@@ -209,6 +209,14 @@ def test_the_image_branch_does_not_see_the_prompts() -> None:
     assert torch.equal(whole, apart)
 
 
+def test_folding_changes_no_answer() -> None:
+    network, folded = load_network(), load_network().fold()
+    image, prompts = torch.rand(2, 3, 64, 64), torch.rand(2, PROMPT_CHANNELS, 64, 64)
+    assert not [module for module in folded.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    with torch.inference_mode():
+        assert torch.allclose(network(image, prompts).logits, folded(image, prompts).logits, atol=1e-3)
+
+
 def test_a_click_that_is_contradicted_is_adapted_to() -> None:
     network = load_network()
     with torch.inference_mode():

@@ -104,7 +104,7 @@ def test_of_contradictory_clicks_the_newest_is_right() -> None:
 
 
 def test_windows_at_a_first_click_reach_from_a_nucleus_to_the_whole_image() -> None:
-    windows = scales(((2000, 3000), (2000, 3000)), (4096, 4096))
+    windows = scales(Prompts().click((2000, 3000)), (4096, 4096))
     sides = [window.side for window in windows]
     assert min(sides) <= 40
     assert max(sides) >= 4096
