@@ -56,10 +56,21 @@ def unlike(rng: np.random.Generator, side: int, ground: Look) -> Look:
     return Look(colour, ground.texture, ground.depth) if kind == 0 else look(rng, side, colour)
 
 
-def lay(picture: Picture, level: Field, pixels: Picture | npt.NDArray[np.float32], blur: float = 0.7) -> None:
-    """Paint a shape over a picture in place; its border is `blur` pixels soft to either side."""
-    cover = np.clip(level / np.float32(2 * blur) + np.float32(0.5), 0, 1)[..., None]
-    picture += cover * (pixels - picture)
+def lay(
+    picture: Picture,
+    level: Field,
+    pixels: Picture | npt.NDArray[np.float32],
+    blur: float = 0.7,
+    strength: Field | float = 1.0,
+) -> None:
+    """Paint a shape over a picture in place, so strongly; its border is `blur` pixels soft to either side."""
+    cover = np.clip(level / np.float32(2 * blur) + np.float32(0.5), 0, 1) * np.asarray(strength, np.float32)
+    picture += cover[..., None] * (pixels - picture)
+
+
+def fading(rng: np.random.Generator, side: int) -> Field:
+    """A strength for `lay` that leaves a shape hardly to be seen in places, also along a part of its border."""
+    return np.clip(0.6 + rng.uniform(0.2, 0.6) * smooth(rng, side, int(rng.integers(1, 5))), 0.05, 1)
 
 
 def rim(rng: np.random.Generator, picture: Picture, level: Field, *, broken: bool) -> None:

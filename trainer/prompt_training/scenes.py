@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from . import artefacts
 from .artefacts import Picture
-from .looks import Look, base_colour, lay, look, rim, unlike
+from .looks import Look, base_colour, fading, lay, look, rim, unlike
 from .shapes import crowd, grid, lump, ragged, somewhere, star, tube, weld
 from .textures import Field, mixed, noise, ridges, smooth, texture
 
@@ -35,13 +35,14 @@ def anything(rng: np.random.Generator, side: int) -> tuple[Picture, Labels]:
     thing = unlike(rng, side, ground)
     only_rim = rng.random() < 0.1
     blur = np.exp(rng.uniform(np.log(0.5), np.log(5)))
+    strength = fading(rng, side) if rng.random() < 0.2 else 1.0
     painted = np.full((side, side), -np.inf, np.float32)
     for level in levels:
         if np.minimum(level, painted).max() > -3 or rng.random() < 0.3:  # two that touch are told apart by their looks
             thing = unlike(rng, side, ground)
         painted = np.maximum(painted, level)
         if not only_rim:
-            lay(picture, level, thing.pixels(), blur)
+            lay(picture, level, thing.pixels(), blur, strength)
         if rng.random() < 0.2:  # a nucleus, a core, a fold within
             part = lump(rng, side, somewhere(rng, side, 0.1), side * rng.uniform(0.05, 0.3))
             lay(picture, np.minimum(level - 3, part), unlike(rng, side, thing).pixels(), blur)
@@ -225,7 +226,8 @@ def _lesion(rng: np.random.Generator, picture: Picture, size: float) -> Field:
     inside = picture * np.exp(by)
     if rng.random() < 0.5:
         inside = inside.mean() * np.exp(rng.uniform(0, 0.5) * texture(rng, side))[..., None]
-    lay(picture, level, inside.astype(np.float32), np.exp(rng.uniform(0, 1.9)))
+    strength = fading(rng, side) if rng.random() < 0.35 else 1.0
+    lay(picture, level, inside.astype(np.float32), np.exp(rng.uniform(0, 1.9)), strength)
     if rng.random() < 0.25:
         rim(rng, picture, level, broken=True)
     return level
