@@ -7,6 +7,7 @@ trained on. A run that was stopped goes on. OUT/prompts.safetensors are the weig
 from __future__ import annotations
 
 import argparse
+import logging
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -19,7 +20,11 @@ from .cases import Cases
 from .training import PromptConfig, averaged_network, settle, train
 
 
+log = logging.getLogger(__name__)
+
+
 def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, action="append", default=[], help="folder of images and masks")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the checkpoint")
@@ -35,7 +40,7 @@ def main() -> None:
         if time.monotonic() - said > 30:
             said = time.monotonic()
             after = " ".join(f"{value:.3f}" for value in np.mean(scores, 0))
-            print(f"{progress.share:6.1%}  step {progress.step}  loss {progress.loss:.3f}  IoU {after}", flush=True)
+            log.info("%5.1f %%  step %d  loss %.3f  IoU %s", 100 * progress.share, progress.step, progress.loss, after)
             scores = []
     network = averaged_network(options.out / "checkpoint.pt")
     settle(network, cases, config)
