@@ -35,9 +35,16 @@ def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
     return kinds[wanted]
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def use_threads(count: int | None = None) -> int:
-    """Tell torch how many cores it may use: by default all but one, which the window keeps; returns the number."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = count or max(1, available - 1)
+    """Tell torch how many cores it may use: by default all but one, which the window keeps; returns the number.
+
+    Torch counts them for each thread that calls this.
+    """
+    count = count or max(1, cores() - 1)
     torch.set_num_threads(count)
     return count

@@ -43,6 +43,7 @@ def predict(
     probabilities: bool = False,
     progress: Callable[[float], None] | None = None,
     cancel: Callable[[], bool] | None = None,
+    give_way: Callable[[], object] | None = None,
 ) -> Prediction:
     """Segment an image plane by plane, large planes in overlapping tiles that are blended smoothly.
 
@@ -59,6 +60,7 @@ def predict(
         probabilities: also keep the probabilities, which are `classes` times as large as the mask.
         progress: called with the share done, 0 < share <= 1.
         cancel: asked before each batch; if it answers True the prediction stops.
+        give_way: called before each batch; may take its time, so that something more urgent goes first.
 
     Raises:
         ImageError: the image has a number of channels that the model does not read.
@@ -87,7 +89,7 @@ def predict(
     )
     scale = getattr(card, "scale", 1.0)
     planes = int(np.prod(image.mask_shape[:-2], dtype=int))
-    steps = _Steps(planes * tiled.batches(*scaled_shape(image.mask_shape, scale)), progress, cancel)
+    steps = _Steps(planes * tiled.batches(*scaled_shape(image.mask_shape, scale)), progress, cancel, give_way)
     training = model.training
     model.eval()
     try:
@@ -160,13 +162,21 @@ class _TiledNetwork:
 
 
 class _Steps:
-    """Counts batches: reports progress, and stops when asked to."""
+    """Counts batches: reports progress, gives way, and stops when asked to."""
 
-    def __init__(self, total: int, progress: Callable[[float], None] | None, cancel: Callable[[], bool] | None) -> None:
+    def __init__(
+        self,
+        total: int,
+        progress: Callable[[float], None] | None,
+        cancel: Callable[[], bool] | None,
+        give_way: Callable[[], object] | None,
+    ) -> None:
         self.total, self.done = total, 0
-        self.progress, self.cancel = progress, cancel
+        self.progress, self.cancel, self.give_way = progress, cancel, give_way
 
     def check(self) -> None:
+        if self.give_way:
+            self.give_way()
         if self.cancel and self.cancel():
             raise CancelledError("The segmentation was cancelled; the image and its mask are as they were.")
 

@@ -13,9 +13,13 @@ from filelock import FileLock
 
 from ..errors import EngineError
 from ..image import MedicalImage
+from ..prompts.prompts import Prompts
+from ..prompts.proposal import Proposal
 from . import task
 from .address import runtime_folder
 from .job import Job
+from .prompt_line import PromptLine
+from .region import Region
 from .start import START, engine_log, reach, reach_or_start
 from .worker import DEVICE
 
@@ -36,6 +40,7 @@ class Engine:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._followed: dict[str, Callable[[Any], None]] = {}
+        self._prompts = PromptLine(client)
 
     @classmethod
     def connect(cls, address: str | None = None) -> Engine:
@@ -62,6 +67,44 @@ class Engine:
         return self.submit(
             "predictor", "napari_medseg.models.engine.predictor:segment", image, model, progress=progress, **options
         )
+
+    def prompt_start(self, session: str, image: MedicalImage) -> None:
+        """Send an image that prompts will be about, under a name of the caller's choice.
+
+        Raises:
+            EngineError: the predictor does not answer.
+        """
+        self._prompts.start(session, image)
+
+    def prompt(self, session: str, prompts: Prompts, now: Region) -> Proposal:
+        """What the newest prompt makes of an object. Waits for no job.
+
+        A predictor that was restarted gets the image again.
+
+        Args:
+            session: name under which the image was sent.
+            prompts: of the object, all on one plane.
+            now: the object on that plane as it is without the newest prompt.
+
+        Raises:
+            MedSegError: these prompts cannot be answered; says why.
+            EngineError: the predictor does not answer, or no image was sent.
+        """
+        return self._prompts.ask("propose", session, prompts, now)
+
+    def prompt_anew(self, session: str, prompts: Prompts, begun: Region) -> Proposal:
+        """The same from all prompts together, for when one of them was taken back.
+
+        Args:
+            session: name under which the image was sent.
+            prompts: of the object, all on one plane.
+            begun: the object on that plane as it was before the first of them.
+
+        Raises:
+            MedSegError: these prompts cannot be answered; says why.
+            EngineError: the predictor does not answer, or no image was sent.
+        """
+        return self._prompts.ask("propose_anew", session, prompts, begun)
 
     def describe(self) -> str:
         """What the networks run on: "CPU" or the GPU's name. Waits for no job, only for a predictor that starts.

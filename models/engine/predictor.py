@@ -13,6 +13,7 @@ from ..devices import choose_device, use_threads
 from ..image import MedicalImage
 from ..inference import predict
 from ..prediction import Prediction
+from .gate import GATE
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,10 +27,14 @@ def segment(
     cancel: Callable[[], bool],
     **options: Any,
 ) -> Prediction:
-    """`predict` with a network that stays loaded between calls; `model` is a name or a weights file."""
+    """`predict` with a network that stays loaded between calls, and that lets prompts go first.
+
+    `model` is a name or a weights file.
+    """
     use_threads()
     path, card = resolve_model(model)
-    return predict(_network(str(path or model), card.sha256), image, progress=progress, cancel=cancel, **options)
+    network = _network(str(path or model), card.sha256)
+    return predict(network, image, progress=progress, cancel=cancel, give_way=GATE.wait, **options)
 
 
 def device_name() -> str:

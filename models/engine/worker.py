@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+from . import prompter
+
 log = logging.getLogger(__name__)
 
 LOADED_AHEAD = "napari_medseg.loaded_ahead"
@@ -24,6 +26,7 @@ DEVICE = "device"
 def dask_setup(worker: Any) -> None:
     """Called by dask when the worker starts: step behind the window, and load libraries ahead of the first job."""
     role = str(worker.name)
+    _hush()
     _yield_to_the_window(19 if role == "trainer" else 5)
     threading.Thread(target=_warm, args=(worker, role), daemon=True).start()
 
@@ -34,6 +37,14 @@ def _warm(worker: Any, role: str) -> None:
         declared.load()
     if role == "predictor":
         _tell_device(worker)
+        prompter.warm()
+
+
+def _hush() -> None:
+    """Keep dask from logging a line for each prompt."""
+    logging.getLogger("distributed.worker").addFilter(
+        lambda record: not str(record.msg).startswith("Run out-of-band function")
+    )
 
 
 def _tell_device(worker: Any) -> None:

@@ -46,8 +46,8 @@ def raised(logits: npt.NDArray[np.float32], window: Window, shape: tuple[int, in
     found = logits > 0
     if not found.any():
         return Proposal.nothing(plane)
-    rows = _span(found.any(1), window.top, window.side, shape[0])
-    columns = _span(found.any(0), window.left, window.side, shape[1])
+    rows = _span(np.asarray(found.any(1)), window.top, window.side, shape[0])
+    columns = _span(np.asarray(found.any(0)), window.left, window.side, shape[1])
     fine = _weights(rows, window.top, window.side, len(logits)) @ logits  # (h, S)
     fine = fine @ _weights(columns, window.left, window.side, len(logits)).T  # (h, w)
     sure = (255 / (1 + np.exp(-np.abs(fine)))).astype(np.uint8)

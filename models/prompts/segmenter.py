@@ -80,6 +80,8 @@ class PromptSegmenter:
         self._limits = intensity_limits(pixels) if limits is None else np.asarray(limits, np.float64)
         self._planes.clear()
         self._answering.forget()
+        if pixels.ndim == 3:
+            self._plane(())  # so that the first click need not wait for it
         self.turn_to(mask)
 
     def turn_to(self, mask: npt.NDArray[Any] | None = None) -> None:

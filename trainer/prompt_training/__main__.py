@@ -19,7 +19,6 @@ from napari_medseg.models.prompts.shipped import save_network
 from .cases import Cases
 from .training import PromptConfig, averaged_network, settle, train
 
-
 log = logging.getLogger(__name__)
 
 
