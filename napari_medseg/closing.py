@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from .panel import MedSegPanel
 
 
+_PATIENCE = 10.0
+"""Seconds that closing waits for the disk."""
+
+_KEPT = "They are on the disk, and you can go on with them when you open the image again."
+_LOST = "They cannot be written to the disk, so closing loses them."
+
+
 class ClosingGuard(QObject):
     """Asks before the window closes over corrections that were not accepted, or over a fine-tuning."""
 
@@ -18,6 +25,7 @@ class ClosingGuard(QObject):
         super().__init__(panel)
         self._panel = panel
         self._window: QWidget | None = None
+        self._lose = False
 
     def watch(self, window: QWidget) -> None:
         """Ask when this window is about to close."""
@@ -37,23 +45,27 @@ class ClosingGuard(QObject):
             if not self._may_close():
                 event.ignore()
                 return True
-            self._panel.let_go()
+            self._panel.let_go(lose=self._lose)
         return False
 
     def _may_close(self) -> bool:
-        return self._lose_strokes() and self._leave_learning()
+        return self._leave_strokes() and self._leave_learning()
 
-    def _lose_strokes(self) -> bool:
+    def _leave_strokes(self) -> bool:
+        """What was not accepted waits for the next time, or is lost if the user says so."""
         masks = self._panel.controller.masks.unsaved()
         if not masks:
             return True
         names = ", ".join(f"'{mask.layer.name}'" for mask in masks)
-        box = _question(self._panel, f"Your corrections of {names} were not accepted. Closing loses them.")
+        kept = self._panel.controller.editing.keeping.wait(_PATIENCE)
+        box = _question(self._panel, f"Your corrections of {names} were not accepted. {_KEPT if kept else _LOST}")
+        keep = box.addButton("Close and keep them", QMessageBox.ButtonRole.AcceptRole) if kept else None
         lose = box.addButton("Close and lose them", QMessageBox.ButtonRole.DestructiveRole)
         stay = box.addButton("Stay", QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(stay)
+        box.setDefaultButton(keep or stay)
         box.exec()
-        return box.clickedButton() is lose
+        self._lose = box.clickedButton() is lose
+        return box.clickedButton() is not None and box.clickedButton() in (keep, lose)
 
     def _leave_learning(self) -> bool:
         if self._panel.state.learning is None:

@@ -20,10 +20,10 @@ class EffortClock:
         self._now = now
         self.restart()
 
-    def restart(self) -> None:
-        """Begin at nothing."""
-        self.edits = 0
-        self._seconds = 0.0
+    def restart(self, seconds: float = 0.0, edits: int = 0) -> None:
+        """Begin at nothing, or at what was counted before."""
+        self.edits = edits
+        self._seconds = seconds
         self._seen = self._now()
 
     def touch(self, *, edit: bool = False) -> None:

@@ -50,6 +50,15 @@ class Masks:
     layers_changed = Signal()
     """Images came, went, moved or were renamed."""
 
+    begun = Signal(Mask)
+    """This mask is in work from now on."""
+
+    gone = Signal(Mask)
+    """This mask's layer was deleted, and nothing in it has to be kept."""
+
+    in_ledger = Signal(Mask)
+    """This mask was accepted and is in the ledger, perhaps without its latest changes."""
+
     def __init__(self, viewer: Any, state: PanelState) -> None:
         self._viewer, self._state = viewer, state
         self._all: list[Mask] = []
@@ -83,9 +92,27 @@ class Masks:
         """The mask of the chosen image that was last proposed, painted or selected."""
         return self._current.get(self._state.image)
 
+    def all(self) -> list[Mask]:
+        """All masks in work, deleted ones that can be put back too."""
+        return [*self._all, *self._deleted]
+
+    def holds(self, mask: Mask) -> bool:
+        """Whether the mask is in work and its layer is not deleted."""
+        return mask in self._all
+
+    def touched(self, mask: Mask, *, edit: bool = True) -> None:
+        """The pixels of a mask were changed; `edit`: by a step of its own, as the effort is counted."""
+        if self._viewer is None:
+            return
+        mask.clock.touch(edit=edit)
+        mask.changes += 1
+        mask.unsaved, mask.accepted = True, False
+        if self.holds(mask):
+            self._choose(mask)
+
     def unsaved(self) -> list[Mask]:
         """All masks with work in them that is not in the ledger, deleted ones too."""
-        return [mask for mask in [*self._all, *self._deleted] if mask.unsaved]
+        return [mask for mask in self.all() if mask.unsaved]
 
     def propose(self, image: Image, labels: npt.NDArray[Any], predicted: npt.NDArray[Any], model: str) -> bool:
         """Show what a model answered for an image; False if the image is gone or has changed its shape.
@@ -98,11 +125,16 @@ class Masks:
             predicted: the same mask, to be kept as it is.
             model: its name.
         """
-        if image not in self._viewer.layers or labels.shape != mask_shape(image):
+        layer = Labels(labels, name=f"{image.name} mask", **mask_layer_settings(image))
+        return self.show(Mask(image, layer, predicted, model))
+
+    def show(self, mask: Mask) -> bool:
+        """Show a mask over its image, see `propose`; False if the image is gone or has another shape."""
+        image, layer = mask.image, mask.layer
+        if image not in self._viewer.layers or layer.data.shape != mask_shape(image):
             return False
         earlier = self._current.get(image)
-        layer = Labels(labels, name=f"{image.name} mask", **mask_layer_settings(image))
-        self._begin(Mask(image, layer, predicted, model))
+        self._begin(mask)
         self._viewer.layers.insert(self._viewer.layers.index(image) + 1, layer)
         if earlier is not None and earlier.layer in self._viewer.layers:
             if earlier.unsaved or earlier.predicted is None:
@@ -118,6 +150,7 @@ class Masks:
         mask.accepted, mask.unsaved = later == 0, later > 0
         mask.clock.restart()
         mask.clock.edits = later
+        self.in_ledger.emit(mask)
         self._show()
 
     def forget_accepted(self) -> None:
@@ -176,6 +209,8 @@ class Masks:
                 del self._current[mask.image]
             if mask.unsaved:
                 self._deleted.append(mask)
+            else:
+                self.gone.emit(mask)
         if layer is self._state.image:
             self._state.image = next(iter(self.images()), None)
         self._show()
@@ -198,21 +233,9 @@ class Masks:
         return next((mask for mask in self._all if mask.layer is layer), None)
 
     def _begin(self, mask: Mask) -> None:
-        """Know a mask from now on, and every change that the user makes to its pixels."""
         self._all.append(mask)
         self._current[mask.image] = mask
-
-        def changed(*, edit: bool = True) -> None:
-            if self._viewer is None:
-                return
-            mask.clock.touch(edit=edit)
-            mask.changes += 1
-            mask.unsaved, mask.accepted = True, False
-            self._choose(mask)
-
-        mask.layer.events.paint.connect(lambda event: changed())
-        mask.layer.events.data.connect(lambda event: changed())
-        _announce_history(mask.layer, changed)
+        self.begun.emit(mask)
         self._show()
 
     def _looked(self) -> None:
@@ -227,15 +250,3 @@ class Masks:
         self._state.edits = mask.clock.edits if mask else 0
         self._state.accepted = bool(mask and mask.accepted)
         self._state.deleted_mask = self._deleted[-1].layer if self._deleted else None
-
-
-def _announce_history(layer: Labels, changed: Callable[[], None]) -> None:
-    """Have undo and redo of a layer told, for which napari has no event."""
-    for name in ("undo", "redo"):
-        original = getattr(layer, name)
-
-        def announced(original: Callable[[], None] = original) -> None:
-            original()
-            changed()
-
-        setattr(layer, name, announced)

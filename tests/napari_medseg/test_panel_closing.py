@@ -102,12 +102,31 @@ def test_staying_keeps_strokes_that_were_not_accepted(with_strokes: Any, answer:
     assert with_strokes.state.mask.data[5, 5] == 1
 
 
-def test_losing_them_is_the_users_choice(with_strokes: Any, answer: Any) -> None:
+def test_losing_them_is_the_users_choice(with_strokes: Any, answer: Any, tmp_path: Path) -> None:
     answer("Close and lose them")
 
     with_strokes.window().close()
 
     assert not with_strokes.working
+    assert not list((tmp_path / "project" / "drafts").glob("*.draft"))
+
+
+def test_keeping_them_is_offered_first_and_the_next_window_goes_on(
+    with_strokes: Any, answer: Any, open_panel: Any, press: Any, until: Any, discs: np.ndarray
+) -> None:
+    answer("Close and keep them")
+    with_strokes.window().close()
+    assert not with_strokes.working
+
+    panel = open_panel()
+    panel.controller.viewer.add_image(discs, name="discs")
+    until(lambda: panel.state.draft is not None)
+    press(panel.kept.go_on)
+    until(lambda: panel.state.mask is not None)
+
+    assert panel.state.mask.data[5, 5] == 1
+    assert panel.state.edits == 1
+    until(lambda: panel.state.engine_ready)
 
 
 def test_a_window_without_anything_to_lose_closes_without_a_question(panel: Any) -> None:

@@ -1,0 +1,95 @@
+"""New pixels in a box of a mask, as arrays: what the window's thread notes, as it costs no more than copying them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .boxes import Array, Box, around, inside, sides
+
+_PIECE = 2**20
+"""Pixels that a box around several changes may have, unless one of them fills half of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """New pixels in a box.
+
+    Attributes:
+        box: where.
+        before: the pixels that were there; of the shape of the box.
+        after: those that are there now, likewise.
+        changed: which of them count; None for those that differ.
+    """
+
+    box: Box
+    before: Array
+    after: Array
+    changed: npt.NDArray[np.bool_] | None = None
+
+    def where(self) -> npt.NDArray[np.bool_]:
+        """Which pixels of the box are others now."""
+        return self.before != self.after if self.changed is None else self.changed
+
+    @property
+    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """Types of the pixels before and after."""
+        return self.before.dtype, self.after.dtype
+
+    @property
+    def nbytes(self) -> int:
+        return self.before.nbytes + self.after.nbytes + (0 if self.changed is None else self.changed.nbytes)
+
+    def write(self, pixels: Array, *, back: bool) -> None:
+        values = self.before if back else self.after
+        if self.changed is None:
+            pixels[self.box] = values
+        else:
+            put(pixels, self.box, self.changed, values[self.changed])
+
+
+def gathered(changes: Sequence[Change]) -> list[Change]:
+    """As few boxes as are not much larger than what they hold, so that a long stroke does not cost the whole volume.
+
+    A pixel that changed more than once counts once: as it was at first, and as it is at last.
+    """
+    groups: list[list[Change]] = []
+    for change in changes:
+        if groups and _fit_together([*groups[-1], change]):
+            groups[-1].append(change)
+        else:
+            groups.append([change])
+    return [group[0] if len(group) == 1 else _united(group) for group in groups]
+
+
+def _fit_together(group: Sequence[Change]) -> bool:
+    size = math.prod(sides(around(change.box for change in group)))
+    return size <= _PIECE or size <= 2 * max(change.before.size for change in group)
+
+
+def _united(group: Sequence[Change]) -> Change:
+    box = around(change.box for change in group)
+    before = np.zeros(sides(box), np.result_type(*(change.before for change in group)))
+    after = np.zeros(sides(box), np.result_type(*(change.after for change in group)))
+    known = np.zeros(sides(box), bool)
+    for change in group:
+        here, where = inside(change.box, box), change.where()
+        np.copyto(before[here], change.before, where=where & ~known[here])
+        np.copyto(after[here], change.after, where=where)
+        known[here] |= where
+    return Change(box, before, after, known)
+
+
+def put(pixels: Array, box: Box, changed: npt.NDArray[np.bool_], values: Array) -> None:
+    """Write the pixels of a box that changed, in C order.
+
+    The box is read, changed and written back, since masks that are no numpy arrays give copies.
+    """
+    part = np.asarray(pixels[box])
+    part[changed] = values
+    pixels[box] = part

@@ -1,0 +1,75 @@
+"""What a step changed in a mask, from its pieces. Without Qt and without napari."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from .boxes import Array, Box, around
+from .change import Change, gathered
+from .packing import Packed, pack
+
+
+class Difference:
+    """Everything that one step changed: pieces, in the order in which they were written.
+
+    Args:
+        changes: none: it is not known yet what changed, and `fill` will tell.
+    """
+
+    def __init__(self, changes: Iterable[Change | Packed] | None = None) -> None:
+        self._pieces: tuple[Change | Packed, ...] = tuple(changes or ())
+        self._known = threading.Event()
+        if changes is not None:
+            self._known.set()
+
+    @property
+    def known(self) -> bool:
+        """Whether it is known what changed."""
+        return self._known.is_set()
+
+    def fill(self, changes: Iterable[Change | Packed]) -> None:
+        """Tell what changed, once that has been found out."""
+        self._pieces = tuple(changes)
+        self._known.set()
+
+    @property
+    def pieces(self) -> tuple[Change | Packed, ...]:
+        """What it consists of, oldest first."""
+        return self._pieces
+
+    @property
+    def box(self) -> Box | None:
+        """The box around all of it; None if nothing changed."""
+        return around(piece.box for piece in self._pieces) if self._pieces else None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it holds."""
+        return sum(piece.nbytes for piece in self._pieces)
+
+    def apply(self, pixels: Array) -> None:
+        """Write it into the mask as it was before the step."""
+        for piece in self._pieces:
+            piece.write(pixels, back=False)
+
+    def revert(self, pixels: Array) -> None:
+        """Take it out of the mask as it was after the step."""
+        for piece in reversed(self._pieces):
+            piece.write(pixels, back=True)
+
+    def then(self, later: Difference) -> Difference:
+        """This and what followed it as one."""
+        changes = [p.unpacked() if isinstance(p, Packed) else p for p in (*self._pieces, *later._pieces)]
+        return Difference(gathered(changes))
+
+    def pack(self) -> tuple[Packed, ...]:
+        """Compress it, which takes its time; what turns out to be no change is left out."""
+        packed: list[Packed] = []
+        for piece in self._pieces:
+            if isinstance(piece, Packed):
+                packed.append(piece)
+            else:
+                packed += pack(piece)
+        self._pieces = tuple(packed)
+        return tuple(packed)

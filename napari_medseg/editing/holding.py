@@ -1,0 +1,53 @@
+"""Two windows never go on with one draft: who works on it holds a lock, which ends with its process."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from napari_medseg.models.durable import explained, make_folder
+
+
+def lock_of(path: Path) -> FileLock:
+    """The lock of a draft, not held yet."""
+    return FileLock(path.with_suffix(".lock"), thread_local=False)  # read in one thread, written by another
+
+
+def hold(lock: FileLock) -> None:
+    """Hold a lock, if it is not held by us already.
+
+    Raises:
+        Timeout: another window has it.
+        WriteError: no permission, no space, ...
+    """
+    if not lock.is_locked:
+        folder = Path(lock.lock_file).parent
+        make_folder(folder)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise  # an OSError, too
+        except OSError:
+            with explained(folder):
+                raise
+
+
+def let_go(lock: FileLock, path: Path) -> None:
+    """Hold it no more; without its draft the lock's file is needed no more either."""
+    lock.release()
+    if not path.exists():
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a window has this draft, or it cannot be had for another reason."""
+    lock = lock_of(path)
+    try:
+        hold(lock)
+    except (Timeout, OSError):
+        return True
+    let_go(lock, path)
+    return False

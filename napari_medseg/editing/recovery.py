@@ -1,0 +1,143 @@
+"""After a crash, or after a window was closed over unfinished work: going on exactly there."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from napari.layers import Image, Labels
+
+from napari_medseg.models.errors import ImageError
+
+from ..background import Background
+from ..effort import EffortClock
+from ..image_layers import mask_layer_settings, mask_shape
+from ..masks import Mask
+from ..state import KeptDraft, PanelState
+from .boxes import Array
+from .draft import Draft
+from .editing import Editing
+from .holding import hold, is_held, let_go, lock_of
+from .identity import digest_of
+from .journal_file import JournalFile
+from .keeping import ENDING, FOLDER
+from .restoring import is_draft_of, read_draft
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """A draft, read away from the window's thread: the file, and the arrays for the window."""
+
+    draft: Draft
+    pixels: Array
+    predicted: Array | None
+
+
+class Recovery:
+    """Offers, of each image that is chosen, the mask that was not accepted when its window ended.
+
+    Args:
+        state: what the panel shows; `draft` is the offer.
+        editing: where a mask goes on.
+        background: where files are looked for and read.
+    """
+
+    def __init__(self, state: PanelState, editing: Editing, background: Background) -> None:
+        self._state, self._editing, self._background = state, editing, background
+        state.events.image.connect(self.look)
+        state.events.project.connect(self.look)
+        self.look()
+
+    def look(self) -> None:
+        """Look whether there is something to go on with for the chosen image."""
+        state, image = self._state, self._state.image
+        state.draft = None
+        if image is None:
+            return
+        folder, shown = state.project / FOLDER, image.data
+
+        def found(draft: KeptDraft | None) -> None:
+            if state.image is image and image.data is shown and folder.parent == state.project:
+                state.draft = draft
+
+        self._background.run(lambda: _newest(folder, image), found)
+
+    def go_on(self) -> None:
+        """Show the mask as it was, with its prompts and its history."""
+        offer = self._state.draft
+        if offer is None:
+            return
+        self._state.draft, self._state.problem = None, ""
+        self._background.run(lambda: _read(offer), lambda read: self._show(offer, read), self._failed)
+
+    def discard(self) -> None:
+        """Have it no more."""
+        offer = self._state.draft
+        if offer is not None:
+            self._state.draft = None
+            self._background.run(lambda: _remove(offer.path), lambda _: self.look(), self._failed, finish=True)
+
+    def _show(self, offer: KeptDraft, read: _Read) -> None:
+        content, image = read.draft.content, offer.image
+        layer = Labels(read.pixels, name=f"{image.name} mask", **mask_layer_settings(image))
+        clock = EffortClock()
+        clock.restart(seconds=content.effort.seconds, edits=content.effort.edits)
+        changes = content.effort.changes
+        mask = Mask(image, layer, read.predicted, content.model, clock, changes, unsaved=changes > 0)
+        if self._editing.go_on(mask, read.draft):
+            self._state.notice = f"'{layer.name}' is as it was when the window ended."
+            self.look()
+        else:
+            read.draft.close()
+            self._state.notice = "The image was closed or changed meanwhile; open it again to go on with its mask."
+
+    def _failed(self, reason: str) -> None:
+        self._state.problem = reason
+
+
+def _newest(folder: Path, image: Image) -> KeptDraft | None:
+    """The draft of an image that was changed last and that no other window has; None if there is none."""
+    times: dict[Path, float] = {}
+    for path in folder.glob(f"*{ENDING}"):
+        with contextlib.suppress(OSError):  # another window has just removed it
+            times[path] = path.stat().st_mtime
+    digest = functools.cache(lambda: digest_of(image))
+    for path in sorted(times, key=lambda path: times[path], reverse=True):
+        if is_draft_of(path, mask_shape(image), digest) and not is_held(path):
+            return KeptDraft(path, image, digest(), times[path])
+    return None
+
+
+def _read(offer: KeptDraft) -> _Read:
+    lock = _held(offer.path)
+    try:
+        content = read_draft(offer.path, offer.digest)
+    except BaseException:
+        let_go(lock, offer.path)
+        raise
+    predicted = None
+    if content.predicted is not None:
+        predicted = np.array(content.predicted.array())
+        content.predicted.rest()
+    return _Read(Draft(offer.path, content, lock), np.array(content.pixels.array()), predicted)
+
+
+def _remove(path: Path) -> None:
+    lock = _held(path)
+    try:
+        JournalFile(path).remove()
+    finally:
+        let_go(lock, path)
+
+
+def _held(path: Path) -> FileLock:
+    lock = lock_of(path)
+    try:
+        hold(lock)
+    except Timeout as error:
+        raise ImageError("Another window goes on with these corrections already. Nothing was changed.") from error
+    return lock

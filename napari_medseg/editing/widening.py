@@ -1,0 +1,41 @@
+"""Giving a mask a wider type when it has to hold a larger label: the one time that its array is replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .boxes import Array
+from .difference import Difference
+
+
+def held(layer: Any, pixels: Array) -> Array:
+    """New pixels in the type of a mask, which is given a wider one first if it cannot hold them.
+
+    Args:
+        layer: the mask's.
+        pixels: at least one, whole numbers or booleans of any type.
+    """
+    own = np.dtype(layer.data.dtype)
+    if not np.can_cast(pixels.dtype, own):
+        lowest, highest = np.min_scalar_type(pixels.min()), np.min_scalar_type(pixels.max())
+        _widen(layer, np.result_type(lowest, highest))
+    elif isinstance(layer.data, np.ndarray) and not layer.data.flags.writeable:
+        layer.data = np.array(layer.data)
+    return pixels.astype(layer.data.dtype, copy=False)
+
+
+def widen_for(layer: Any, difference: Difference) -> None:
+    """Have a mask hold what a step had before and after, if it was given a narrower type meanwhile."""
+    for piece in difference.pieces:
+        for dtype in piece.dtypes:
+            _widen(layer, dtype)
+
+
+def _widen(layer: Any, dtype: npt.DTypeLike) -> None:
+    own = np.dtype(layer.data.dtype)
+    wider = np.promote_types(own, dtype)
+    if wider != own:
+        layer.data = layer.data.astype(wider)

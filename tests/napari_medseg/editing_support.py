@@ -1,0 +1,86 @@
+"""Masks that are edited and kept, without a window: the real layers, the real journal, real files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+
+from napari_medseg.background import Background
+from napari_medseg.editing import Editing, Recovery
+from napari_medseg.editing.content import Content
+from napari_medseg.editing.identity import digest_of
+from napari_medseg.editing.restoring import read_draft
+from napari_medseg.masks import Mask, Masks
+from napari_medseg.state import PanelState
+
+
+class Desk:
+    """Layers of a viewer, and what the panel does with them; `pump` is the window's event loop."""
+
+    def __init__(self, project: Path, image: Any) -> None:
+        self._calls: list[Callable[[], None]] = []
+        self.viewer = ViewerModel()
+        self.state = PanelState(project=project)
+        self.background = Background(self._calls.append)
+        self.masks = Masks(self.viewer, self.state)
+        self.editing = Editing(self.state, self.masks, self.background)
+        self.recovery = Recovery(self.state, self.editing, self.background)
+        self._open = True
+        self.image = self.viewer.add_image(image, name="image")
+
+    def draw(self, labels: np.ndarray) -> Mask:
+        """A mask of the user's own."""
+        self.viewer.add_labels(labels, name="mask")
+        return self.mask
+
+    @property
+    def mask(self) -> Mask:
+        mask = self.masks.current()
+        assert mask is not None
+        return mask
+
+    @property
+    def pixels(self) -> np.ndarray:
+        return np.asarray(self.mask.layer.data)
+
+    def pump(self) -> None:
+        while self._calls:
+            self._calls.pop(0)()
+
+    def until(self, true: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 60
+        while not true():
+            assert time.monotonic() < deadline, "it did not happen"
+            self.pump()
+            time.sleep(0.002)
+
+    def settle(self) -> None:
+        """Until the journal has everything, and has said so."""
+        assert self.editing.keeping.wait()
+        self.pump()
+
+    @property
+    def drafts(self) -> list[Path]:
+        return sorted((self.state.project / "drafts").glob("*.draft"))
+
+    def kept(self) -> Content:
+        """What another window would find on the disk."""
+        self.settle()
+        (path,) = self.drafts
+        return read_draft(path, digest_of(self.image))
+
+    def close(self, *, lose: bool = False) -> None:
+        if self._open:
+            self._open = False
+            self.background.close()
+            self.editing.close(lose=lose)
+            self.masks.let_go()
+
+
+def box(*spans: tuple[int, int]) -> tuple[slice, ...]:
+    return tuple(slice(*span) for span in spans)

@@ -1,0 +1,339 @@
+"""What a step is: its name, its prompts, its cost, and what happens at the edges."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from napari_medseg.editing.boxes import whole
+from napari_medseg.editing.change import Change
+from napari_medseg.editing.difference import Difference
+from napari_medseg.editing.history import History, Step
+from napari_medseg.editing.packing import compared
+from napari_medseg.editing.strokes import stroke_changes
+from napari_medseg.models.errors import ImageError
+from napari_medseg.models.prompts import Prompts
+
+from .editing_support import Desk
+
+VOLUME = (300, 512, 512)
+masks = npst.arrays(np.uint8, npst.array_shapes(min_dims=2, max_dims=4, max_side=7), elements=st.integers(0, 3))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path, np.zeros((40, 50), np.uint8))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[Desk]:
+    """A mask of 157 MB."""
+    made = Desk(tmp_path, np.broadcast_to(np.zeros(1, np.uint8), VOLUME))
+    made.draw(np.zeros(VOLUME, np.uint16))
+    yield made
+    made.close(lose=True)
+
+
+def step(before: np.ndarray, after: np.ndarray, name: str = "Tool", merge: Any = None) -> Step:
+    return Step(name, Difference([Change(whole(before.shape), before, after)]), merge=merge)
+
+
+@given(masks, st.data())
+def test_a_difference_leads_from_one_mask_to_the_other_and_back(before: np.ndarray, data: st.DataObject) -> None:
+    after = data.draw(npst.arrays(np.uint16, before.shape, elements=st.integers(0, 400)))
+    for difference in (Difference([Change(whole(before.shape), before, after)]), Difference(compared(before, after))):
+        for _ in range(2):  # as it comes, and packed
+            pixels = before.astype(np.uint16)
+            difference.apply(pixels)
+            np.testing.assert_array_equal(pixels, after)
+            difference.revert(pixels)
+            np.testing.assert_array_equal(pixels, before)
+            difference.pack()
+
+
+@given(st.lists(masks.filter(lambda mask: mask.ndim == 2), min_size=2, max_size=5))
+def test_differences_that_follow_each_other_are_one(states: list[np.ndarray]) -> None:
+    side = min(min(state.shape) for state in states)
+    states = [state[:side, :side] for state in states]
+    steps = [Difference([Change(whole(a.shape), a, b)]) for a, b in itertools.pairwise(states)]
+    one = steps[0]
+    for later in steps[1:]:
+        one = one.then(later)
+
+    pixels = states[0].copy()
+    one.apply(pixels)
+    np.testing.assert_array_equal(pixels, states[-1])
+    one.revert(pixels)
+    np.testing.assert_array_equal(pixels, states[0])
+
+
+def test_at_least_two_hundred_steps_can_be_undone(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    for number in range(1, 221):
+        mask.layer.paint((number % 40, number % 50), number)
+
+    for _ in range(220):
+        desk.editing.undo()
+
+    assert not mask.layer.data.any()
+
+
+def test_steps_beyond_the_limit_are_forgotten_oldest_first() -> None:
+    states = [np.full((4, 4), number, np.uint8) for number in range(9)]
+    history = History(steps=5)
+    for before, after in itertools.pairwise(states):
+        history.add(step(before, after))
+        history.forget_oldest()
+
+    pixels = states[-1].copy()
+    while history.can_undo:
+        history.undo(pixels)
+
+    np.testing.assert_array_equal(pixels, states[3])
+
+
+def test_a_step_beyond_the_limit_can_be_undone_and_pushes_out_the_others() -> None:
+    rng = np.random.default_rng(0)
+    small, before, after = np.zeros((2, 2), np.uint8), *rng.integers(0, 255, (2, 200, 200), np.uint8)
+    history = History(nbytes=10_000)
+    history.add(step(small, small + 1))
+    history.add(step(before, after, "Large"))
+
+    assert history.forget_oldest() == 1
+    assert history.can_undo == "Large"
+    history.undo(after)
+    np.testing.assert_array_equal(after, before)
+
+
+def test_steps_with_one_token_are_one_unless_something_came_between() -> None:
+    zero, one, two = (np.full((3, 3), number, np.uint8) for number in range(3))
+    history = History()
+    assert not history.add(step(zero, one, "Click", merge="a"))
+    assert history.add(step(one, two, "Answer", merge="a"))
+    assert len(history.done) == 1
+
+    assert not history.add(step(two, one, merge="b"))
+    assert not history.add(step(one, two, merge="a"))
+    history.undo(two.copy())
+    history.redo(one.copy())
+    assert not history.add(step(two, one, merge="a"))
+    assert not history.add(step(two, one))
+    assert not history.add(step(two, one))
+
+
+def test_a_click_and_its_answer_are_taken_back_together(desk: Desk) -> None:
+    mask, editing = desk.draw(np.zeros((40, 50), np.uint8)), desk.editing
+    told: list[Any] = []
+    editing.prompts_changed.connect(lambda mask: told.append(editing.prompts(mask)))
+    editing.changed.connect(lambda mask, box: told.append(box))
+    click = Prompts().click((20, 20))
+    editing.set_prompts(mask, click, "Click", merge=1)
+    editing.change(mask, np.s_[10:30, 10:30], np.ones((20, 20), np.uint8), "Click", merge=1)
+
+    editing.undo()
+
+    assert not mask.layer.data.any()
+    assert editing.prompts(mask) == Prompts()
+    assert (editing.can_undo, editing.can_redo) == ("", "Click")
+    box = (slice(10, 30), slice(10, 30))
+    assert told == [click, box, Prompts(), box]
+
+
+def test_intermediate_answers_count_as_one_edit(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    for size in range(1, 11):
+        desk.editing.change(mask, np.s_[0:size, 0:size], np.ones((size, size), np.uint8), "Box", merge=7)
+
+    assert desk.state.edits == 1
+
+
+def test_nothing_changed_is_no_step(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    desk.editing.change(mask, np.s_[0:9, 0:9], np.zeros((9, 9), np.uint8), "Smooth")
+    desk.editing.change(mask, np.s_[5:5, 0:9], np.zeros((0, 9), np.uint8), "Smooth")
+    desk.editing.set_prompts(mask, Prompts(), "Click")
+
+    assert not desk.state.undo
+    assert not mask.unsaved
+
+
+def test_prompts_alone_do_not_make_an_accepted_mask_unsaved(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    desk.editing.set_prompts(mask, Prompts().click((1, 1)), "Click")
+
+    assert desk.state.undo == "Click"
+    assert not mask.unsaved
+
+
+def test_a_label_that_needs_more_than_eight_bits_widens_the_mask_and_undo_keeps_it_wide(desk: Desk) -> None:
+    mask = desk.draw(np.full((40, 50), 7, np.uint8))
+    desk.editing.change(mask, np.s_[0:5, 0:5], np.full((5, 5), 256), "Split")
+    assert mask.layer.data.dtype == np.uint16
+    assert mask.layer.data[0, 0] == 256
+
+    desk.editing.undo()
+
+    assert mask.layer.data.dtype == np.uint16
+    assert (mask.layer.data == 7).all()
+    assert not desk.state.undo
+
+
+def test_a_wide_answer_with_small_labels_leaves_the_mask_narrow(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    desk.editing.change(mask, np.s_[0:5, 0:5], np.full((5, 5), 9, np.int64), "Answer")
+
+    assert mask.layer.data.dtype == np.uint8
+
+
+def test_redo_widens_a_mask_that_was_made_narrow_meanwhile(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    desk.editing.change(mask, np.s_[0:5, 0:5], np.full((5, 5), 256), "Split")
+    desk.editing.undo()
+    mask.layer.data = mask.layer.data.astype(np.uint8)
+
+    desk.editing.redo()
+
+    assert mask.layer.data[0, 0] == 256
+
+
+def test_a_mask_that_may_not_be_written_into_is_copied_first(desk: Desk) -> None:
+    fixed = np.zeros((40, 50), np.uint8)
+    fixed.flags.writeable = False
+    mask = desk.draw(fixed)
+
+    desk.editing.change(mask, np.s_[0:5, 0:5], np.ones((5, 5), np.uint8), "Tool")
+
+    assert mask.layer.data[0, 0] == 1
+    assert not fixed.any()
+
+
+def test_undo_after_napari_replaced_the_data_brings_no_stale_pixel_back(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    mask.layer.brush_size = 1
+    mask.layer.paint((5, 5), 1)
+    mask.layer.data = np.full((40, 50), 3, np.uint8)
+
+    mask.layer.undo()
+    assert mask.layer.data[5, 5] == 1
+    assert mask.layer.data.sum() == 1
+
+    mask.layer.undo()
+    assert not mask.layer.data.any()
+
+
+def test_a_mask_of_another_size_forgets_its_steps_and_says_so(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    mask.layer.paint((5, 5), 1)
+    mask.layer.data = np.zeros((20, 20), np.uint8)
+
+    assert not desk.state.undo
+    assert "another size" in desk.state.notice
+    mask.layer.undo()
+    assert not mask.layer.data.any()
+
+
+def test_a_mask_deleted_meanwhile_is_not_changed(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    mask.layer.paint((5, 5), 1)
+    desk.viewer.layers.remove(mask.layer)
+
+    with pytest.raises(ImageError, match="deleted"):
+        desk.editing.change(mask, np.s_[0:5, 0:5], np.ones((5, 5), np.uint8), "Answer")
+    desk.editing.undo()
+
+    assert mask.layer.data[5, 5] == 1
+    desk.masks.put_back()
+    desk.editing.undo()
+    assert not mask.layer.data.any()
+
+
+def test_pixels_that_do_not_fit_their_region_change_nothing(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+
+    with pytest.raises(ImageError, match=r"\(5, 5\).*\(5, 6\)"):
+        desk.editing.change(mask, np.s_[0:5, 0:6], np.ones((5, 5), np.uint8), "Answer")
+
+    assert not desk.state.undo
+
+
+def test_pixels_that_are_no_whole_numbers_change_nothing(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+
+    with pytest.raises(ImageError, match="float64 are no labels"):
+        desk.editing.change(mask, np.s_[0:5, 0:5], np.ones((5, 5)), "Answer")
+
+    assert not desk.state.undo
+
+
+def test_each_mask_has_its_own_history(desk: Desk) -> None:
+    first = desk.draw(np.zeros((40, 50), np.uint8))
+    first.layer.paint((5, 5), 1)
+    desk.viewer.add_image(np.ones((40, 50), np.uint8), name="other")
+    desk.viewer.add_labels(np.zeros((40, 50), np.uint8))
+    assert not desk.state.undo
+
+    desk.viewer.layers.selection.active = first.layer
+
+    assert desk.state.undo
+    desk.editing.undo()
+    assert not first.layer.data.any()
+
+
+def test_a_stroke_in_a_large_volume_costs_its_bounding_box(volume: Desk) -> None:
+    layer = volume.mask.layer
+    layer.mode, layer.brush_size = "paint", 20
+    volume.viewer.dims.set_point(0, 150)
+    with layer.block_history():
+        layer._draw(1, (150, 100, 100), (150, 160, 180))
+
+    (step,) = volume.editing._works[volume.mask].history.done
+    assert step.difference.nbytes < 100 * 120 * 6  # the box, as masks and as bits
+    kept = volume.kept()
+    assert kept.history.done[0].difference.nbytes < 2_000
+    assert (kept.pixels.array()[150, 100, 100], int(kept.pixels.array().sum())) == (1, int(layer.data[150].sum()))
+
+
+def test_a_stroke_in_a_large_volume_adds_little_to_the_draft(volume: Desk) -> None:
+    layer = volume.mask.layer
+    layer.paint((150, 100, 100), 1)
+    volume.settle()
+    (path,) = volume.drafts
+    before = path.stat().st_size
+
+    layer.paint((150, 200, 100), 1)
+    volume.settle()
+
+    assert path.stat().st_size - before < 1_000
+
+
+def test_a_stroke_right_through_a_volume_does_not_store_the_volume(volume: Desk) -> None:
+    layer = volume.mask.layer
+    layer.n_edit_dimensions, layer.brush_size = 3, 5
+    with layer.block_history():
+        for at in range(0, 300, 3):
+            layer.paint((at, at, at), 1)
+
+    (step,) = volume.editing._works[volume.mask].history.done
+    assert step.difference.nbytes < 300 * 2**20 * 0.1
+    step.difference.pack()
+    assert step.difference.nbytes < 50_000
+    volume.editing.undo()
+    assert not layer.data.any()
+
+
+def test_pixels_scattered_over_a_volume_do_not_store_the_volume() -> None:
+    at = (np.array([0, 299, 5]), np.array([0, 511, 9]), np.array([0, 511, 3]))
+
+    changes = stroke_changes([(at, np.zeros(3, np.uint16), 5)])
+
+    assert sum(change.nbytes for change in changes) < 2_000

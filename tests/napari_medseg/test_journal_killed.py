@@ -1,0 +1,156 @@
+"""A window that is killed at any moment has lost nothing that is older than a second."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_medseg.editing.content import Content
+from napari_medseg.editing.identity import digest_of
+from napari_medseg.editing.restoring import read_draft
+
+from .editing_support import Desk
+
+SHAPE = (20, 256, 256)
+
+WORK = """
+import hashlib, random, sys, time
+from pathlib import Path
+import numpy as np
+sys.path.insert(0, sys.argv[3])
+from editing_support import Desk
+from napari_medseg.models.prompts import Prompts
+
+chance = random.Random(int(sys.argv[2]))
+shape = (20, 256, 256)
+desk = Desk(Path(sys.argv[1]), np.arange(np.prod(shape), dtype=np.uint16).reshape(shape))
+desk.draw(np.zeros(shape, np.uint8))
+layer, editing, mask = desk.mask.layer, desk.editing, desk.mask
+layer.mode, layer.brush_size = "paint", 15
+done = 0
+while True:
+    kind = chance.choice(["stroke", "stroke", "tool", "prompt", "undo", "redo", "replace"] if done else ["stroke"])
+    plane, row, column, label = (chance.randrange(side) for side in (20, 200, 200, 400))
+    if kind == "stroke":
+        with layer.block_history():
+            layer._draw(1 + label % 255, (plane, row, column), (plane, row + 40, column + 50))
+    elif kind == "tool":
+        after = np.full((2, 50, 50), label)
+        region = (slice(plane % 18, plane % 18 + 2), slice(row, row + 50), slice(column, column + 50))
+        editing.change(mask, region, after, "Tool", prompts=editing.prompts(mask).click((row, column)), merge=label % 2)
+    elif kind == "prompt":
+        editing.set_prompts(mask, Prompts().box((row, column), (row + 9, column + 9), plane=(plane,)), "Box")
+    elif kind == "replace" and done % 10 == 0:
+        layer.data = np.roll(layer.data, 5, axis=1)
+    elif kind in ("undo", "redo"):
+        getattr(editing, kind)()
+    desk.pump()
+    done += 1
+    state = hashlib.sha256(np.asarray(layer.data, np.uint16).tobytes() + repr(editing.prompts(mask)).encode())
+    print("step", done, time.time(), state.hexdigest(), flush=True)
+    time.sleep(chance.choice([0, 0.01, 0.05]))
+"""
+
+IN_A_WINDOW = """
+import sys, time
+from pathlib import Path
+import napari, numpy as np
+from qtpy.QtCore import QTimer
+from napari_medseg.panel import MedSegPanel
+from napari_medseg.samples import samples
+
+viewer = napari.Viewer()
+panel = MedSegPanel(viewer, Path(sys.argv[1]))
+viewer.window.add_dock_widget(panel, name="MedSeg")
+sample = samples("fluorescence")[0]
+viewer.add_image(sample.image().data, name="nuclei")
+viewer.add_labels(np.zeros(sample.mask().shape, np.uint8))
+layer = panel.state.mask
+layer.mode = "paint"
+
+def stroke():
+    n = panel.state.edits + 1
+    layer.paint((10 * n % 200, 20), n)
+    print("stroke", n, time.time(), flush=True)
+
+timer = QTimer(interval=100)
+timer.timeout.connect(stroke)
+timer.start()
+napari.run()
+"""
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Callable[..., tuple[list[list[str]], float]]:
+    """Starts a program that says what it does, and kills it some seconds after it began to."""
+
+    def start_and_kill(program: str, seconds: float, *arguments: object) -> tuple[list[list[str]], float]:
+        command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path), *map(str, arguments)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+        assert process.stdout is not None
+        first = next(line for line in process.stdout if line.startswith(("step", "stroke")))
+        time.sleep(seconds)  # it is to die at any moment, not when something has happened
+        moment = time.time()
+        process.send_signal(signal.SIGKILL)
+        lines = [line for line in [first, *process.stdout] if line.endswith("\n")]
+        said = [line.split()[1:] for line in lines if line.startswith(("step", "stroke"))]
+        process.wait(30)
+        process.stdout.close()
+        return said, moment
+
+    return start_and_kill
+
+
+def state_of(content: Content) -> str:
+    pixels = np.asarray(content.pixels.array(), np.uint16)
+    return hashlib.sha256(pixels.tobytes() + repr(content.prompts).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_change_that_is_older_than_a_second_is_on_the_disk(killed: Any, tmp_path: Path, seed: int) -> None:
+    said, moment = killed(WORK, random.Random(seed).uniform(0.2, 4), seed, Path(__file__).parent)
+    safe = max((int(n) for n, at, _ in said if float(at) < moment - 1), default=0)
+    states = ["nothing"] + [state for _, _, state in said]
+
+    desk = Desk(tmp_path, np.arange(np.prod(SHAPE), dtype=np.uint16).reshape(SHAPE))
+    found = desk.drafts
+    assert found or not safe
+    if found:
+        content = read_draft(found[0], digest_of(desk.image))
+        assert state_of(content) in states[safe:]
+    desk.close()
+
+
+def test_the_next_start_goes_on_where_the_window_was_killed(
+    killed: Any, open_panel: Any, until: Any, press: Any, tmp_path: Path
+) -> None:
+    from napari_medseg.samples import samples
+
+    said, moment = killed(IN_A_WINDOW, 2.5)
+    safe = max(int(n) for n, at in said if float(at) < moment - 1)
+
+    panel = open_panel(tmp_path)
+    panel.controller.viewer.add_image(samples("fluorescence")[0].image().data, name="the same under another name")
+    until(lambda: panel.state.draft is not None)
+    assert panel.kept.isVisible()
+    press(panel.kept.go_on)
+    until(lambda: panel.state.mask is not None)
+
+    assert safe <= panel.state.edits <= int(said[-1][0]) + 1
+    assert len(np.unique(panel.state.mask.data)) == min(panel.state.edits, 20) + 1
+    assert not panel.kept.isVisible()
+    for _ in range(panel.state.edits):
+        press(panel.history.undo)
+    assert not panel.state.mask.data.any()
+    until(lambda: panel.state.engine_ready)  # an engine that is just starting takes long to end
