@@ -19,13 +19,18 @@ from napari_medseg.trainer.ledger import Ledger
 from .accepting import Accepting, file_of
 from .background import Background, in_words
 from .bringing_in import BringingIn
+from .editing import Editing, Recovery
 from .engine_link import EngineLink
 from .image_layers import channel_siblings, describe
 from .learning import Learning
+from .looking import Doubts, Looking
 from .masks import Masks
+from .prompting import Prompting
+from .propagating import Propagating
 from .reader import LayerData, channel_layers, colour_layer, read
 from .segmenting import Segmenting
 from .state import PanelState
+from .tools import MaskTools
 
 
 class PanelController:
@@ -56,7 +61,19 @@ class PanelController:
         self.background = Background(post)
         self.link = EngineLink(self.state, self.background)
         self.masks = Masks(viewer, self.state)
-        self.segmenting = Segmenting(viewer, self.state, self.masks, self.link, self.background, self.ledger)
+        self.editing = Editing(self.state, self.masks, self.background)
+        self.tools = MaskTools(viewer, self.state, self.masks, self.editing, self.background)
+        self.recovery = Recovery(self.state, self.editing, self.background)
+        self.prompting = Prompting(viewer, self.state, self.masks, self.editing, self.link, self.background)
+        self.doubts = Doubts(viewer, self.state, self.background)
+        self.prompting.answered.connect(self.doubts.proposed)
+        self.looking = Looking(viewer, self.state, self.masks, self.editing, self.doubts, self.background)
+        self.propagating = Propagating(
+            viewer, self.state, self.masks, self.editing, self.link, self.doubts, self.background
+        )
+        self.segmenting = Segmenting(
+            viewer, self.state, self.masks, self.link, self.background, self.ledger, self.doubts
+        )
         self.learning = Learning(self.state, self.link, self.background, self.ledger, config or FineTuneConfig())
         self.bringing_in = BringingIn(self.state, self.link, self.background, self.learning)
         self.accepting = Accepting(viewer, self.state, self.masks, self.background, self.ledger, self.learning.accepted)
@@ -99,19 +116,28 @@ class PanelController:
             self.segmenting.ledger = self.accepting.ledger = ledger
             self.state.project, self.state.problem, self.state.notice = folder, "", ""
             self.masks.forget_accepted()
+            self.editing.keeping.move(folder)
             self.learning.project_opened(ledger)
             self.background.run(old.close)
 
         self.background.run(lambda: Ledger.open(folder), opened, self._failed)
 
-    def close(self) -> None:
-        """Let go of everything; what is being written is written to the end, and a fine-tuning goes on."""
+    def close(self, *, lose: bool = False) -> None:
+        """Let go of everything; what is being written is written to the end, and a fine-tuning goes on.
+
+        Masks that were not accepted are kept for the next time, unless they are to be lost.
+        """
         self.segmenting.cancel()
+        self.prompting.close()
+        self.tools.close()
+        self.looking.close()
+        self.propagating.close()
         self.background.close()
         self.link.close()
         self.ledger.close()
+        self.editing.close(lose=lose)
         self.masks.let_go()
-        self.viewer = self.segmenting.viewer = self.accepting.viewer = None
+        self.viewer = self.segmenting.viewer = self.accepting.viewer = self.doubts.viewer = None
 
     def _failed(self, reason: str) -> None:
         self.state.problem = reason

@@ -18,7 +18,7 @@ def next_step(state: PanelState) -> str:
     if state.mask is None:
         return _before_segmenting(state)
     if not state.accepted:
-        return "Correct the mask with the brush, eraser and fill of its layer, then press Accept (Ctrl+Return)."
+        return "Correct the mask with clicks (Q), mask tools or the brush, then press Accept (Ctrl+Return)."
     if state.learning is not None:
         return "Accepted. The model is learning in the background; open the next image and go on."
     return _after_accepting(state)

@@ -122,8 +122,8 @@ def medical_image(layer: Image, siblings: Sequence[Image] = ()) -> MedicalImage:
         ImageError: a volume that is shown obliquely, channels of different shape, more axes than are known,
             or pixels that cannot be had or held.
     """
-    axes = _axes(layer)
-    spacing, unit = _spacing(layer, axes)
+    axes = axes_of(layer)
+    spacing, unit = spacing_of(layer, axes)
     _check_channels(layer, siblings)
     if siblings:
         data = _stacked([layer, *siblings])
@@ -140,8 +140,8 @@ def describe(layer: Image, siblings: Sequence[Image] = ()) -> str:
     Raises:
         ImageError: as `medical_image`, as far as can be told without the pixels.
     """
-    axes = _axes(layer)
-    spacing, unit = _spacing(layer, axes)
+    axes = axes_of(layer)
+    spacing, unit = spacing_of(layer, axes)
     _check_channels(layer, siblings)
     shape = layer.data[0].shape if layer.multiscale else layer.data.shape
     sides = " x ".join(str(side) for side in shape[: len(axes)])
@@ -165,7 +165,7 @@ def _noted(layer: Layer) -> dict[str, Any]:
     return noted if isinstance(noted, dict) else {}
 
 
-def _axes(layer: Image) -> str:
+def axes_of(layer: Image) -> str:
     """Axes of a layer, without the colours."""
     noted = str(_noted(layer).get("axes", "")).replace("C", "")
     spelled = "".join(str(label)[:1].upper() for label in layer.axis_labels)
@@ -184,7 +184,7 @@ def _ordered(axes: str) -> bool:
     return "".join(axis for axis in AXES if axis in axes) == axes and {"Y", "X"} <= set(axes) and "C" not in axes
 
 
-def _spacing(layer: Image, axes: str) -> tuple[tuple[float, ...], str]:
+def spacing_of(layer: Image, axes: str) -> tuple[tuple[float, ...], str]:
     """Spacing along the spatial axes in one unit, measured in the world."""
     matrix = _to_world(layer)
     if "Z" in axes and not _is_straight(matrix):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,19 @@ from .controller import PanelController
 from .guidance import next_step
 from .sections.binding import follow, text
 from .sections.correct import CorrectSection
+from .sections.history import REDO_KEYS, UNDO_KEYS, HistoryRow
 from .sections.image import ImageSection
+from .sections.kept import KeptDraftOffer
 from .sections.learn import LearnSection
+from .sections.looking import LookingSection
 from .sections.model import ModelSection
 from .sections.project import ProjectSection
+from .sections.prompt import PromptSection
+from .sections.propagating import PropagatingSection
 from .sections.segment import SegmentSection
+from .sections.tools import ToolsSection
 from .state import PanelState
+from .tools.catalogue import TOOLS
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -82,14 +90,22 @@ class MedSegPanel(QWidget):
         self.state = self.controller.state
         self.hint, self.problem, self.notice = text(self, "hint"), text(self, "problem"), text(self, "notice")
         self.status = text(self, "status")
+        self.prompts = PromptSection(self.controller)
+        self.looking = LookingSection(self.controller)
+        self.propagating = PropagatingSection(self.controller)
         self.sections: dict[str, QWidget] = {
             "Image": ImageSection(self.controller),
             "Model": ModelSection(self.controller),
             "Segment": SegmentSection(self.controller),
+            "Prompts": self.prompts,
             "Correct": CorrectSection(self.controller),
+            "Mask tools": ToolsSection(self.controller),
+            "Propagate": self.propagating,
+            "Look here": self.looking,
             "Learn": LearnSection(self.controller),
             "Project": ProjectSection(self.controller),
         }
+        self.kept, self.history = KeptDraftOffer(self.controller), HistoryRow(self.controller)
         self._lay_out()
         self._bind_keys()
         self._activity = ActivityDock(self.state)
@@ -110,14 +126,17 @@ class MedSegPanel(QWidget):
             "learning_about",
         )
 
-    def let_go(self) -> None:
-        """Close the project and the line to the engine; what is being written is written to the end."""
+    def let_go(self, *, lose: bool = False) -> None:
+        """Close the project and the line to the engine; what is being written is written to the end.
+
+        Masks that were not accepted are kept for the next time, unless they are to be lost.
+        """
         if self.working:
             self.working = False
             self._poll.stop()
             self._closing.let_go()
             self._activity.close()
-            self.controller.close()
+            self.controller.close(lose=lose)
 
     def showEvent(self, event: Any) -> None:
         """Watch over the window's closing, from when there is a window."""
@@ -148,22 +167,35 @@ class MedSegPanel(QWidget):
         layout = QVBoxLayout(self)
         for label in (self.hint, self.problem, self.notice):
             layout.addWidget(label)
+        layout.addWidget(self.kept)
         layout.addWidget(scroll, 1)
+        layout.addWidget(self.history)
         layout.addWidget(self.status)
         self.setMinimumWidth(340)
         self.setStyleSheet(STYLE)
 
     def _bind_keys(self) -> None:
         controller = self.controller
-        keys = {
+        keys: dict[str, Callable[[], object]] = {
             "S": controller.segmenting.start,
             "Ctrl+Return": controller.accepting.start,
             "Ctrl+Enter": controller.accepting.start,  # of the number pad
         }
+        keys |= dict.fromkeys(UNDO_KEYS, self.history.press_undo) | dict.fromkeys(REDO_KEYS, self.history.press_redo)
+        keys |= {tool.key: partial(controller.tools.use, name) for name, tool in TOOLS.items()}
+        keys |= self.prompts.keys() | self.looking.keys() | self.propagating.keys()
         for key, press in keys.items():
-            shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
-            shortcut.activated.connect(press)
+            self._bind(key, press)
+        with_prompts = [self._bind(key, press) for key, press in self.prompts.keys_of_tools().items()]
+        follow(self.state, lambda: _enable(with_prompts, bool(self.state.prompt_tool)), "prompt_tool")
+        put_down = self._bind("Escape", controller.tools.put_down)
+        follow(self.state, lambda: put_down.setEnabled(bool(self.state.tool_asks)), "tool_asks")
+
+    def _bind(self, key: str, press: Callable[[], object]) -> QShortcut:
+        shortcut = QShortcut(QKeySequence(key), self)
+        shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
+        shortcut.activated.connect(press)
+        return shortcut
 
 
 def status_line(state: PanelState) -> str:
@@ -183,6 +215,11 @@ def _collapsible(title: str, section: QWidget) -> QCollapsible:
     collapsible.addWidget(section)
     collapsible.expand(animate=False)
     return collapsible
+
+
+def _enable(shortcuts: Iterable[QShortcut], able: bool) -> None:
+    for shortcut in shortcuts:
+        shortcut.setEnabled(able)
 
 
 def _show_if_any(label: QLabel, said: str) -> None:

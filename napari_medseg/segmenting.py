@@ -16,7 +16,8 @@ from napari_medseg.trainer.ledger import Ledger
 
 from .background import Background
 from .engine_link import EngineLink
-from .image_layers import METADATA_KEY, channel_siblings, mask_layer_settings, medical_image
+from .image_layers import channel_siblings, medical_image
+from .looking import Doubts
 from .masks import Masks
 from .state import PanelState
 
@@ -31,20 +32,23 @@ class Segmenting:
         link: to the engine.
         background: where pixels are read and answers awaited.
         ledger: knows where a version's weights are.
+        doubts: told how unsure the model was.
     """
 
     def __init__(
-        self, viewer: Any, state: PanelState, masks: Masks, link: EngineLink, background: Background, ledger: Ledger
+        self,
+        viewer: Any,
+        state: PanelState,
+        masks: Masks,
+        link: EngineLink,
+        background: Background,
+        ledger: Ledger,
+        doubts: Doubts,
     ) -> None:
-        self.viewer, self._state, self._masks = viewer, state, masks
+        self.viewer, self._state, self._masks, self._doubts = viewer, state, masks, doubts
         self._link, self._background, self.ledger = link, background, ledger
         self._job: Job | None = None
         self._cancelled = False
-        self._doubt: dict[Image, npt.NDArray[np.uint8]] = {}
-        self._overlays: dict[Image, Image] = {}
-        # Later, not at once: the image may have changed because a layer is just being removed.
-        state.events.show_doubt.connect(lambda: background.post(self._show_doubt))
-        state.events.image.connect(lambda: background.post(self._show_doubt))
 
     def start(self) -> None:
         """Segment the chosen image with the picked model; does nothing while another is under way."""
@@ -111,33 +115,7 @@ class Segmenting:
             self._state.notice = "The image was closed or changed while it was segmented, so the answer was dropped."
             return
         self._state.notice = "" if answer.found else "Nothing was found; draw the mask, and the model can learn it."
-        self._forget_doubt(layer)
-        self._doubt[layer] = answer.doubt
-        self._show_doubt()
-
-    def _show_doubt(self) -> None:
-        """The overlay of the chosen image is in the layer list only while it is wanted."""
-        layer = self._state.image
-        wanted = self._state.show_doubt and layer in self._doubt and layer in self.viewer.layers
-        for other in list(self._overlays):
-            if other is not layer or not wanted:
-                self._take_away(other)
-        if wanted and layer not in self._overlays:
-            overlay = self._overlays[layer] = _overlay(layer, self._doubt[layer])
-            active = self.viewer.layers.selection.active
-            self.viewer.layers.insert(self.viewer.layers.index(layer) + 1, overlay)
-            self.viewer.layers.selection.active = active
-        for other in [known for known in self._doubt if known not in self.viewer.layers]:
-            del self._doubt[other]
-
-    def _forget_doubt(self, layer: Image) -> None:
-        self._doubt.pop(layer, None)
-        self._take_away(layer)
-
-    def _take_away(self, layer: Image) -> None:
-        overlay = self._overlays.pop(layer, None)
-        if overlay is not None and overlay in self.viewer.layers:
-            self.viewer.layers.remove(overlay)
+        self._doubts.put(layer, answer.doubt, answer.predicted)
 
     def _failed(self, reason: str) -> None:
         self._job = None
@@ -170,18 +148,6 @@ def _made_ready(prediction: Prediction, instances: bool) -> _Answer:
     if instances and predicted.dtype == np.uint8:
         predicted = predicted.astype(np.uint16)  # a brush may add object 256
     return _Answer(predicted.copy(), predicted, 255 - prediction.confidence, bool(predicted.any()))
-
-
-def _overlay(layer: Image, doubt: npt.NDArray[np.uint8]) -> Image:
-    return Image(
-        doubt,
-        name=f"{layer.name} doubt",
-        colormap="inferno",
-        contrast_limits=(0, 127),
-        blending="additive",
-        metadata={METADATA_KEY: {"overlay": True}},
-        **mask_layer_settings(layer),
-    )
 
 
 def _pixels(layer: Image) -> Any:

@@ -47,6 +47,23 @@ class CurvePoint:
     dice: float | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class KeptDraft:
+    """Corrections of an image that were not accepted when their window ended.
+
+    Attributes:
+        path: of the file.
+        image: the layer that they belong to.
+        digest: of the image's pixels.
+        changed: when the last one was made, in seconds since 1970.
+    """
+
+    path: Path
+    image: Any
+    digest: bytes
+    changed: float
+
+
 class PanelState(EventedModel):
     """What the panel shows and what the user has chosen.
 
@@ -77,6 +94,27 @@ class PanelState(EventedModel):
         held_out: how many of them are kept for judging.
         versions: made in this project, with their figures, newest first.
         active: name of the active model.
+        undo: name of the step that would be undone; "" if there is none.
+        redo: name of the step that would be done again; "" if there is none.
+        draft: corrections of the image that can be gone on with; None if there are none.
+        tool: name of the mask tool that is picked; "" if none is.
+        tool_asks: what the picked tool wants a click on; "" while it listens to none.
+        tool_working: share that a mask tool at work has done; None if none is at work.
+        paint_range: least and largest brightness that the brush paints on; None for any.
+        prompt_tool: name of the prompt tool that has the mouse; "" if none has.
+        prompts: how many prompts the object in work has.
+        object_about: which object is in work, in words.
+        label: that the brush and the next object get, if not each gets its own.
+        labels: name of each label that can be picked.
+        own_labels: whether each object that prompts begin gets a label of its own.
+        overwrite: whether prompts may take pixels of other labels.
+        looking: which doubtful place of the mask is looked at, or why there is none, in words.
+        can_look: whether there are doubtful places to go to.
+        propagating: where a propagation is, in words; "" if none is under way.
+        propagate_blocked: why nothing can be propagated, in words; "" if something can.
+        propagate_along: the axis to go along, "Z" or "T".
+        propagate_most: slices or frames to draw in each direction; 0 for as many as there are.
+        propagate_replace: whether slices that have the label already are drawn anew.
         deleted_mask: an edited, not yet accepted mask whose layer was deleted, so that it can be put back.
         notice: what just happened, if the user should know.
         problem: what went wrong, and what to do; empty if nothing did.
@@ -110,6 +148,27 @@ class PanelState(EventedModel):
     held_out: int = 0
     versions: tuple[dict[str, Any], ...] = ()
     active: str = ""
+    undo: str = ""
+    redo: str = ""
+    draft: KeptDraft | None = None
+    tool: str = ""
+    tool_asks: str = ""
+    tool_working: float | None = None
+    paint_range: tuple[float, float] | None = None
+    prompt_tool: str = ""
+    prompts: int = 0
+    object_about: str = ""
+    label: int = 1
+    labels: dict[int, str] = {}  # noqa: RUF012  pydantic copies it
+    own_labels: bool = False
+    overwrite: bool = False
+    looking: str = ""
+    can_look: bool = False
+    propagating: str = ""
+    propagate_blocked: str = ""
+    propagate_along: str = "Z"
+    propagate_most: int = 0
+    propagate_replace: bool = False
     deleted_mask: Any = None
     notice: str = ""
     problem: str = ""

@@ -1,0 +1,163 @@
+"""How long after a click of the mouse the mask is repainted: real window, real engine, real events.
+
+The clock runs from the release of the mouse button to the end of the first drawing of the canvas after the answer was
+written. Clicks go on and beside nuclei of an image made of a sample, at random; each object gets four.
+Processor time of the window and of the engine is given as well, since it is the same on a busy machine.
+
+    xvfb-run -a -s "-screen 0 1600x1100x24" python benchmarks/prompt_latency.py [--clicks 40] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+SIDES = (512, 4096)
+AN_OBJECT = 4
+"""Clicks that each object gets."""
+
+WARM = 3
+"""Clicks before the clock is looked at: the first one sends the image."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clicks", type=int, default=40, help="for each size")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="medseg", ignore_cleanup_errors=True) as folder:
+        os.environ |= {"MEDSEG_RUNTIME": f"{folder}/run", "MEDSEG_PROJECT": f"{folder}/project", "MEDSEG_IDLE": "5"}
+        figures = measure(options.clicks)
+    print(f"{'image':14}{'first':>9}{'p50 ms':>9}{'p95 ms':>9}{'max ms':>9}{'window CPU':>12}{'engine CPU':>12}")
+    for image, found in figures.items():
+        print(f"{image:14}" + "".join(f"{found[name]:9.0f}" for name in ("first", "p50", "p95", "max")), end="")
+        print(f"{found['window_cpu']:12.0f}{found['engine_cpu']:12.0f}")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2))
+
+
+def measure(clicks: int) -> dict[str, dict[str, float]]:
+    """For each size: ms from the mouse to the repainted mask, and ms of processor time a click."""
+    import napari
+
+    from napari_medseg.panel import MedSegPanel
+    from napari_medseg.samples import samples
+
+    viewer = napari.Viewer()
+    viewer.window.resize(1500, 1000)
+    panel = MedSegPanel(viewer)
+    viewer.window.add_dock_widget(panel, name="MedSeg")
+    until(lambda: panel.state.engine_ready)
+    sample = samples("fluorescence")[0]
+    figures = {}
+    for side in SIDES:
+        panel.controller.prompting.put_down()
+        viewer.layers.clear()
+        image, truth = sample.image().data, sample.mask()
+        times = [-(-side // length) for length in truth.shape]
+        viewer.add_image(np.tile(image, (*times, *(1,) * (image.ndim - 2)))[:side, :side], name=str(side))
+        viewer.reset_view()
+        panel.controller.prompting.take_up("click")
+        figures[f"{side} x {side}"] = session(panel, np.tile(truth, times)[:side, :side], clicks)
+    panel.let_go()
+    viewer.close()
+    return figures
+
+
+def session(panel: Any, truth: np.ndarray, clicks: int) -> dict[str, float]:
+    """Click on an image whose objects are known."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.nonzero(truth)
+    took = []
+    window, engine = psutil.Process(), engine_processes()
+    for number in range(WARM + clicks):
+        if number == WARM:
+            cpu = seconds_of([window]), seconds_of(engine)
+        if number % AN_OBJECT == 0:
+            panel.controller.prompting.accept_object()
+            until(lambda: panel.controller.prompting.idle)
+            middle = rng.integers(len(rows))
+        at = np.clip(
+            (rows[middle], columns[middle]) + rng.normal(0, 6, 2) * (number % AN_OBJECT > 0), 0, len(truth) - 1
+        )
+        took.append(clicked(panel, at, right=bool(truth[tuple(at.astype(int))] == 0)))
+    window_cpu, engine_cpu = (seconds_of(who) - was for who, was in zip(([window], engine), cpu, strict=True))
+    of_interest = np.array(took[WARM:]) * 1e3
+    return {
+        "first": took[0] * 1e3,
+        "p50": float(np.median(of_interest)),
+        "p95": float(np.quantile(of_interest, 0.95)),
+        "max": float(of_interest.max()),
+        "window_cpu": window_cpu / clicks * 1e3,
+        "engine_cpu": engine_cpu / clicks * 1e3,
+    }
+
+
+def clicked(panel: Any, at: np.ndarray, *, right: bool) -> float:
+    """Seconds from a click at a position in pixels to the repainted canvas."""
+    from qtpy.QtCore import QPoint, Qt
+    from qtpy.QtTest import QTest
+
+    viewer, controller = panel.controller.viewer, panel.controller
+    canvas = viewer.window._qt_viewer.canvas
+    world = panel.state.image.data_to_world(at)
+    x, y = canvas.view.scene.transform.map((world[-1], world[-2], 0, 1))[:2]
+    drawn: list[float] = []
+    idle: list[bool] = []
+
+    def note(event: Any) -> None:
+        if controller.prompting.idle and idle:
+            drawn.append(time.perf_counter())
+
+    canvas._scene_canvas.events.draw.connect(note, position="last")
+    button = Qt.MouseButton.RightButton if right else Qt.MouseButton.LeftButton
+    QTest.mousePress(canvas.native, button, Qt.KeyboardModifier.NoModifier, QPoint(round(x), round(y)))
+    began = time.perf_counter()
+    QTest.mouseRelease(canvas.native, button, Qt.KeyboardModifier.NoModifier, QPoint(round(x), round(y)))
+    until(lambda: controller.prompting.idle, pause=0.0005)
+    idle.append(True)
+    canvas.native.update()  # also if nothing changed
+    until(lambda: drawn, pause=0.0005)
+    canvas._scene_canvas.events.draw.disconnect(note)
+    return drawn[0] - began
+
+
+def engine_processes() -> list[psutil.Process]:
+    """The engine's, which know the runtime folder of this measurement."""
+    from napari_medseg.models.engine.address import read_address, runtime_folder
+
+    found = read_address(runtime_folder())
+    assert found is not None
+    engine = psutil.Process(found.pid)
+    return [engine, *engine.children(recursive=True)]
+
+
+def seconds_of(processes: list[psutil.Process]) -> float:
+    """Processor time that processes have used."""
+    times = [process.cpu_times() for process in processes]
+    return sum(one.user + one.system for one in times)
+
+
+def until(true: Callable[[], object], pause: float = 0.002) -> None:
+    """Let the window live until something is true."""
+    from qtpy.QtWidgets import QApplication
+
+    deadline = time.monotonic() + 300
+    while not true():
+        QApplication.processEvents()
+        time.sleep(pause)
+        if time.monotonic() > deadline:
+            raise TimeoutError("it did not happen within five minutes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Where in an image the mouse is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from napari_medseg.models.errors import PromptError
+from napari_medseg.models.prompts.prompts import Position
+
+from ..image_layers import mask_shape
+
+Plane = tuple[int, ...]
+
+
+def shown_plane(viewer: Any, image: Any) -> Plane:
+    """Index of the shown plane along each leading axis (time, plane) of an image layer; () for a 2D image.
+
+    Raises:
+        PromptError: it is not shown plane by plane with its rows and columns as they are, or not at all here.
+    """
+    dims = viewer.dims
+    if dims.ndisplay != 2:
+        raise PromptError("Prompts are given on slices: leave the 3D view first (the cube below the layer list).")
+    if tuple(dims.displayed) != (dims.ndim - 2, dims.ndim - 1):
+        raise PromptError(
+            "Prompts are given on slices as they were taken: the axes are rolled or transposed now; roll or transpose "
+            "them back (the buttons below the layer list)."
+        )
+    at = np.asarray(image.world_to_data(dims.point))[:-2]
+    plane = tuple(int(index) for index in np.round(at))
+    if not all(0 <= index < length for index, length in zip(plane, mask_shape(image), strict=False)):
+        raise PromptError(f"'{image.name}' has no slice here; move the slider below the image.")
+    return plane
+
+
+def position_in(image: Any, world: Sequence[float]) -> Position:
+    """Row and column of an image layer, in its pixels, below a position in the world."""
+    row, column = image.world_to_data(world)[-2:]
+    return float(row), float(column)
+
+
+def is_inside(image: Any, at: Position) -> bool:
+    """Whether a position is on a pixel of the image."""
+    return all(-0.5 <= x < side - 0.5 for x, side in zip(at, mask_shape(image)[-2:], strict=True))
+
+
+def into(image: Any, at: Position) -> Position:
+    """The nearest position on a pixel of the image."""
+    row, column = (min(max(x, 0.0), side - 1.0) for x, side in zip(at, mask_shape(image)[-2:], strict=True))
+    return row, column
+
+
+def canvas_pixels(viewer: Any, image: Any) -> float:
+    """Pixels of the screen that a pixel of the image takes, roughly."""
+    return float(viewer.camera.zoom * np.min(np.abs(np.asarray(image.scale)[-2:])))

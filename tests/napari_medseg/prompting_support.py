@@ -1,0 +1,82 @@
+"""A hand on the mouse, over the canvas of a real window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+Position = Sequence[float]
+
+
+class Hand:
+    """Presses, pulls and types as a user would, with positions in pixels of an image.
+
+    Args:
+        panel: in whose window.
+        until: waits while the window lives on.
+    """
+
+    def __init__(self, panel: Any, until: Callable[[Callable[[], object]], None]) -> None:
+        self.panel, self._until = panel, until
+        self.viewer = panel.controller.viewer
+        self._held = Qt.MouseButton.NoButton
+        self._canvas = self.viewer.window._qt_viewer.canvas
+
+    def click(self, at: Position, *, right: bool = False, keys: Any = Qt.KeyboardModifier.NoModifier) -> None:
+        """A click that is answered."""
+        self.click_on(at, right=right, keys=keys)
+        self.wait()
+
+    def click_on(self, at: Position, *, right: bool = False, keys: Any = Qt.KeyboardModifier.NoModifier) -> None:
+        """A click, whether it is answered or not."""
+        QTest.mouseClick(self._canvas.native, _button(right), keys, self.point(at))
+
+    def press(self, at: Position, *, right: bool = False) -> None:
+        self._held = _button(right)
+        QTest.mousePress(self._canvas.native, _button(right), Qt.KeyboardModifier.NoModifier, self.point(at))
+
+    def move(self, at: Position) -> None:
+        """The mouse is somewhere else, its button held, and napari has heard of it: it looks every few milliseconds."""
+        before, none, event = self.viewer.cursor.position, Qt.MouseButton.NoButton, QEvent.Type.MouseMove
+        keys = Qt.KeyboardModifier.NoModifier
+        QApplication.sendEvent(self._canvas.native, QMouseEvent(event, QPointF(self.point(at)), none, self._held, keys))
+        self._until(lambda: self.viewer.cursor.position != before)
+
+    def release(self, at: Position, *, right: bool = False) -> None:
+        QTest.mouseRelease(self._canvas.native, _button(right), Qt.KeyboardModifier.NoModifier, self.point(at))
+
+    def pull(self, *path: Position, right: bool = False) -> None:
+        """Press, move along, release, and wait for the answer."""
+        self.press(path[0], right=right)
+        for at in path[1:]:
+            self.move(at)
+        self.release(path[-1], right=right)
+        self.wait()
+
+    def type(self, key: Any, keys: Any = Qt.KeyboardModifier.NoModifier) -> None:
+        """A key in the window, and what comes of it."""
+        window = self.panel.window()
+        QApplication.setActiveWindow(window)  # which a window manager would do
+        QTest.keyClick(window, key, keys)
+        self.wait()
+
+    def wait(self) -> None:
+        """Until everything that was asked is answered."""
+        self._until(lambda: self.panel.controller.prompting.idle)
+
+    def point(self, at: Position) -> QPoint:
+        """Where on the canvas a position of the chosen image is."""
+        image = self.panel.state.image
+        leading = tuple(self.viewer.dims.current_step)[: image.ndim - 2]
+        world = image.data_to_world((*leading, *at))
+        x, y = self._canvas.view.scene.transform.map((world[-1], world[-2], 0, 1))[:2]
+        return QPoint(round(x), round(y))
+
+
+def _button(right: bool) -> Any:
+    return Qt.MouseButton.RightButton if right else Qt.MouseButton.LeftButton

@@ -1,0 +1,382 @@
+"""Prompts in the window: a mouse on the canvas, and what it makes of the mask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from .prompting_support import Hand
+
+FIRST, SECOND, THIRD = (24, 30), (60, 90), (70, 30)
+"""Middles of the three discs."""
+
+
+@pytest.fixture
+def hand(panel: Any, discs: np.ndarray, until: Any, qtbot: Any) -> Hand:
+    """A window with an image of three discs, objects each with a label of its own."""
+    panel.controller.viewer.add_image(discs, name="discs")
+    panel.state.own_labels = True
+    qtbot.wait(1)  # the canvas has its final size
+    return Hand(panel, until)
+
+
+def take_up(panel: Any, press: Any, name: str) -> None:
+    press(panel.prompts.tools[name])
+    assert panel.state.prompt_tool == name
+
+
+def labels(panel: Any) -> set[int]:
+    return set(np.unique(panel.state.mask.data).tolist()) - {0}
+
+
+def disc(middle: tuple[int, int]) -> np.ndarray:
+    rows, columns = np.mgrid[:96, :128]
+    return (rows - middle[0]) ** 2 + (columns - middle[1]) ** 2 < 11**2
+
+
+def iou(mask: np.ndarray, truth: np.ndarray) -> float:
+    return float((mask & truth).sum() / (mask | truth).sum())
+
+
+def is_disc(panel: Any, label: int, *middles: tuple[int, int]) -> bool:
+    truth = np.any([disc(middle) for middle in middles], axis=0)
+    return iou(panel.state.mask.data == label, truth) > 0.5
+
+
+class TestTools:
+    def test_a_click_makes_a_mask_and_the_object_in_it(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "click")
+
+        hand.click(FIRST)
+
+        assert is_disc(panel, 1, FIRST)
+        assert panel.state.mask.data.dtype == np.uint16
+        assert panel.state.prompts == 1
+
+    def test_a_right_click_takes_away_and_so_does_alt(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "click")
+        for how in ({"right": True}, {"keys": Qt.KeyboardModifier.AltModifier}):
+            hand.click(FIRST)
+            assert panel.state.mask.data[18, 30]
+
+            hand.click((18, 30), **how)
+
+            assert not panel.state.mask.data[18, 30]
+            panel.controller.editing.undo()
+            panel.controller.editing.undo()
+
+    def test_a_scribble_is_one_step_with_the_answers_on_the_way(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "scribble")
+
+        hand.pull((20, 26), (24, 30), (28, 34))
+
+        assert is_disc(panel, 1, FIRST)
+        assert panel.state.undo == "Scribble"
+        panel.controller.editing.undo()
+        assert labels(panel) == set()
+        assert not panel.state.undo
+
+    def test_a_right_scribble_takes_away(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "scribble")
+        hand.pull((20, 26), (28, 34))
+
+        hand.pull((16, 26), (16, 30), (16, 34), right=True)
+
+        assert not panel.state.mask.data[16, 30]
+        assert panel.state.mask.data[28, 30]
+
+    def test_a_box_gives_the_object_inside(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "box")
+
+        hand.pull((48, 78), (60, 90), (72, 102))
+
+        assert is_disc(panel, 1, SECOND)
+        assert panel.state.undo == "Box"
+
+    def test_a_lasso_gives_the_object_inside(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "lasso")
+
+        hand.pull((49, 82), (48, 98), (60, 103), (72, 98), (72, 82), (60, 77))
+
+        assert is_disc(panel, 1, SECOND)
+        assert panel.state.undo == "Lasso"
+
+    def test_while_a_box_is_dragged_answers_are_shown(self, panel: Any, hand: Hand, press: Any, until: Any) -> None:
+        take_up(panel, press, "box")
+        hand.press((46, 76))
+        hand.move((60, 90))
+        hand.move((74, 104))
+
+        until(lambda: panel.state.mask is not None and labels(panel))
+
+        assert panel.state.prompts == 0  # the box itself is not given yet
+        hand.release((74, 104))
+        hand.wait()
+        assert panel.state.prompts == 1
+
+    def test_two_quick_clicks_are_two_prompts_and_do_not_zoom(
+        self, panel: Any, hand: Hand, press: Any, qtbot: Any
+    ) -> None:
+        take_up(panel, press, "click")
+        zoom = hand.viewer.camera.zoom
+        native = hand.viewer.window._qt_viewer.canvas.native
+        hand.click_on(FIRST)
+        qtbot.mouseDClick(native, Qt.MouseButton.LeftButton, pos=hand.point((26, 32)))
+
+        hand.wait()
+
+        assert panel.state.prompts == 2
+        assert hand.viewer.camera.zoom == zoom
+
+    def test_a_pull_with_the_click_tool_moves_the_view_and_prompts_nothing(
+        self, panel: Any, hand: Hand, press: Any
+    ) -> None:
+        take_up(panel, press, "click")
+        middle = hand.viewer.camera.center
+
+        hand.pull(FIRST, (40, 50), (50, 60))
+
+        assert panel.state.mask is None
+        assert hand.viewer.camera.center != middle
+
+    @pytest.mark.parametrize(("key", "name"), [("Q", "click"), ("W", "scribble"), ("R", "box"), ("T", "lasso")])
+    def test_keys_take_tools_up_and_put_them_down(self, panel: Any, hand: Hand, key: str, name: str) -> None:
+        hand.type(getattr(Qt.Key, f"Key_{key}"))
+        assert panel.state.prompt_tool == name
+        assert panel.prompts.tools[name].isChecked()
+        assert hand.viewer.cursor.style == "crosshair"
+
+        hand.type(getattr(Qt.Key, f"Key_{key}"))
+        assert not panel.state.prompt_tool
+        assert hand.viewer.cursor.style == "standard"
+
+    def test_escape_puts_the_tool_down_and_forgets_a_box_that_is_being_dragged(
+        self, panel: Any, hand: Hand, press: Any, until: Any
+    ) -> None:
+        take_up(panel, press, "box")
+        hand.press((46, 76))
+        hand.move((60, 90))
+        hand.move((74, 104))
+        until(lambda: panel.state.mask is not None and labels(panel))
+
+        hand.type(Qt.Key.Key_Escape)
+        hand.release((74, 104))
+        hand.wait()
+
+        assert not panel.state.prompt_tool
+        assert labels(panel) == set()
+
+    def test_napari_has_its_mouse_and_its_keys_back_afterwards(self, panel: Any, hand: Hand, press: Any) -> None:
+        viewer = hand.viewer
+        before = list(viewer.mouse_drag_callbacks), list(viewer.mouse_double_click_callbacks), dict(viewer.keymap)
+        take_up(panel, press, "box")
+        press(panel.prompts.tools["box"])
+
+        assert before == (viewer.mouse_drag_callbacks, viewer.mouse_double_click_callbacks, dict(viewer.keymap))
+
+
+class TestObjects:
+    def test_next_object_gives_a_new_label_and_the_brush_follows(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "click")
+        hand.click(FIRST)
+
+        hand.type(Qt.Key.Key_N)
+        assert panel.state.mask.selected_label == 2
+        hand.click(SECOND)
+
+        assert is_disc(panel, 1, FIRST)
+        assert is_disc(panel, 2, SECOND)
+
+    def test_an_accepted_object_is_not_changed_by_the_next_click(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "click")
+        hand.click(FIRST)
+        accepted = panel.state.mask.data == 1
+
+        hand.type(Qt.Key.Key_Return)
+        assert panel.state.prompts == 0
+        hand.click(SECOND)
+
+        np.testing.assert_array_equal(panel.state.mask.data == 1, accepted)
+        assert labels(panel) == {1, 2}
+
+    def test_boxes_one_after_the_other_are_objects_of_their_own(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "box")
+
+        hand.pull((12, 18), (24, 30), (36, 42))
+        hand.pull((48, 78), (60, 90), (72, 102))
+
+        assert is_disc(panel, 1, FIRST)
+        assert is_disc(panel, 2, SECOND)
+
+    def test_a_click_on_an_object_picks_it_and_the_next_one_corrects_it(
+        self, panel: Any, hand: Hand, press: Any, discs: np.ndarray
+    ) -> None:
+        drawn = np.zeros(discs.shape, np.uint16)
+        drawn[disc(FIRST)], drawn[disc(SECOND)] = 4, 9
+        hand.viewer.add_labels(drawn.copy())
+        take_up(panel, press, "click")
+
+        hand.click(SECOND)
+        np.testing.assert_array_equal(panel.state.mask.data, drawn)
+        assert "picked" in panel.state.notice
+        hand.click((54, 90), right=True)
+
+        assert panel.state.mask.data[54, 90] == 0
+        np.testing.assert_array_equal(panel.state.mask.data == 4, drawn == 4)
+        assert labels(panel) == {4, 9}
+
+    def test_other_labels_are_kept_or_overwritten_as_chosen(
+        self, panel: Any, hand: Hand, press: Any, discs: np.ndarray
+    ) -> None:
+        drawn = np.zeros(discs.shape, np.uint16)
+        drawn[14:36, 15:30] = 5
+        hand.viewer.add_labels(drawn.copy())
+        take_up(panel, press, "box")
+
+        hand.pull((12, 18), (24, 30), (36, 42))
+        np.testing.assert_array_equal(panel.state.mask.data == 5, drawn == 5)
+        panel.controller.editing.undo()
+        panel.state.overwrite = True
+        hand.pull((12, 18), (24, 30), (36, 42))
+
+        assert panel.state.mask.data[24, 25] == 6
+        panel.controller.editing.undo()
+        np.testing.assert_array_equal(panel.state.mask.data, drawn)
+
+    def test_objects_of_a_class_share_its_label(self, panel: Any, hand: Hand, press: Any) -> None:
+        panel.state.own_labels = False
+        panel.controller.prompting.labelling.add("tumour")
+        chosen = panel.state.label
+        take_up(panel, press, "click")
+
+        hand.click(FIRST)
+        hand.type(Qt.Key.Key_Return)
+        hand.click(SECOND)
+
+        assert labels(panel) == {chosen}
+        assert is_disc(panel, chosen, FIRST, SECOND)
+        assert "tumour" in panel.prompts.label.currentText()
+
+    def test_correcting_one_object_of_a_class_leaves_the_others(self, panel: Any, hand: Hand, press: Any) -> None:
+        panel.state.own_labels = False
+        drawn = (disc(FIRST) | disc(SECOND)).astype(np.uint8)
+        hand.viewer.add_labels(drawn.copy())
+        take_up(panel, press, "click")
+
+        hand.click((54, 90), right=True)
+
+        assert not panel.state.mask.data[54, 90]
+        np.testing.assert_array_equal(panel.state.mask.data[:40, :60], drawn[:40, :60])
+
+    def test_the_brush_in_between_is_kept(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "click")
+        hand.click(FIRST)
+        panel.state.mask.brush_size = 3
+        panel.state.mask.paint((24, 30), 0)
+        panel.state.mask.paint((5, 5), 7)
+
+        hand.click((28, 34))
+
+        assert panel.state.mask.data[5, 5] == 7
+
+
+class TestTakingBack:
+    def test_undo_takes_a_click_back_with_its_answer_and_redo_brings_both(
+        self, panel: Any, hand: Hand, press: Any
+    ) -> None:
+        take_up(panel, press, "click")
+        hand.click(FIRST)
+        once = panel.state.mask.data.copy()
+        hand.click((24, 36), right=True)
+        twice = panel.state.mask.data.copy()
+
+        hand.type(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+        np.testing.assert_array_equal(panel.state.mask.data, once)
+        assert panel.state.prompts == 1
+
+        panel.controller.editing.redo()
+        np.testing.assert_array_equal(panel.state.mask.data, twice)
+        assert panel.state.prompts == 2
+
+    def test_a_wrong_click_can_be_taken_back_alone(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "click")
+        hand.click(FIRST)
+        once = panel.state.mask.data.copy()
+        hand.click((18, 30), right=True)
+
+        hand.type(Qt.Key.Key_Backspace)
+
+        np.testing.assert_array_equal(panel.state.mask.data, once)
+        assert panel.state.prompts == 1
+
+    def test_control_click_takes_back_the_prompt_under_it(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "click")
+        hand.click(FIRST)
+        hand.click((28, 34))
+
+        hand.click(FIRST, keys=Qt.KeyboardModifier.ControlModifier)
+
+        (left,) = panel.controller.editing.prompts(panel.controller.masks.current())
+        assert left.at == pytest.approx((28, 34), abs=0.5)
+        assert panel.state.mask.data[28, 34]
+
+    def test_undo_over_the_border_of_objects_puts_the_earlier_one_in_work_again(
+        self, panel: Any, hand: Hand, press: Any
+    ) -> None:
+        take_up(panel, press, "click")
+        hand.click(FIRST)
+        hand.type(Qt.Key.Key_N)
+        hand.click(SECOND)
+
+        panel.controller.editing.undo()
+        panel.controller.editing.undo()
+        assert "Object 1: 1 prompt" in panel.state.object_about
+        hand.click(THIRD)
+
+        assert panel.state.mask.data[THIRD] in (0, 1)
+        assert labels(panel) == {1}
+
+    def test_taking_back_what_is_not_there_says_so(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "click")
+
+        hand.type(Qt.Key.Key_Backspace)
+
+        assert "no prompt" in panel.state.notice
+
+
+class TestDrawing:
+    def test_prompts_are_drawn_and_cannot_be_selected(self, panel: Any, hand: Hand, press: Any, until: Any) -> None:
+        take_up(panel, press, "click")
+        hand.click(FIRST)
+        layers = {layer.name: layer for layer in hand.viewer.layers}
+
+        np.testing.assert_allclose(layers["prompts"].data, [FIRST], atol=0.5)
+        hand.viewer.layers.selection.active = layers["prompts"]
+
+        until(lambda: hand.viewer.layers.selection.active is panel.state.mask)
+        assert panel.state.prompt_tool == "click"
+
+    def test_they_go_when_the_object_is_done_and_the_tool_is_down(self, panel: Any, hand: Hand, press: Any) -> None:
+        take_up(panel, press, "box")
+        hand.pull((12, 18), (24, 30), (36, 42))
+        assert "prompt lines" in [layer.name for layer in hand.viewer.layers]
+
+        hand.type(Qt.Key.Key_Return)
+        hand.type(Qt.Key.Key_Escape)
+
+        assert [layer.name for layer in hand.viewer.layers] == ["discs", "discs mask"]
+
+    def test_they_lie_over_an_image_with_spacing(self, panel: Any, discs: np.ndarray, press: Any, until: Any) -> None:
+        panel.controller.viewer.add_image(discs, name="scaled", scale=(0.2, 0.4), translate=(3, -5))
+        panel.controller.viewer.reset_view()
+        hand = Hand(panel, until)
+        take_up(panel, press, "click")
+
+        hand.click(FIRST)
+
+        points = hand.viewer.layers["prompts"]
+        np.testing.assert_allclose(points.data_to_world(points.data[0]), (3 + 24 * 0.2, -5 + 30 * 0.4), atol=0.2)
+        assert panel.state.mask.data[FIRST]
