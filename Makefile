@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DISPLAY_OR_VIRTUAL = $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1100x24")
 
-.PHONY: run test lint docs clean
+.PHONY: run test test-networks test-window lint docs clean
 
 run: .venv/ready-pyqt5
 	@sh .ci/qt-libraries
@@ -18,10 +18,16 @@ run: .venv/ready-pyqt5
 		$(BIN)/medseg demo --headless --json; \
 	fi
 
-# Two processes: torch and an open canvas in one crash where Mesa draws (see docs/developer.md).
+# Two processes: torch and an open canvas in one crash where Mesa draws (see docs/developer.md). Beside each other, with
+# one thread for torch, since those of the window mostly wait.
 test: .venv/ready-pyqt5-test
 	@sh .ci/qt-libraries --virtual-display
-	$(BIN)/python -m pytest tests/models tests/trainer
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-networks test-window
+
+test-networks:
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/models tests/trainer
+
+test-window:
 	$(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest tests/napari_medseg
 
 lint: .venv/ready-pyqt5-dev
@@ -33,7 +39,7 @@ lint: .venv/ready-pyqt5-dev
 
 docs: .venv/ready-pyqt5-test
 	@sh .ci/qt-libraries --virtual-display
-	$(DISPLAY_OR_VIRTUAL) $(BIN)/python docs/screenshots.py
+	for script in docs/screenshots*.py; do $(DISPLAY_OR_VIRTUAL) $(BIN)/python $$script || exit 1; done
 
 clean:
 	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis

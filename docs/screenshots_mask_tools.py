@@ -27,7 +27,7 @@ def _take() -> None:
     viewer, panel = make_window()
     viewer.window.resize(1480, 1000)
     panel.setMinimumWidth(390)
-    _fold(panel)
+    _fold(panel, "Correct", "Mask tools")
     tools = panel.controller.tools
 
     sample = samples("fluorescence")[0]
@@ -76,12 +76,12 @@ def _take() -> None:
     viewer.close()
 
 
-def _fold(panel) -> None:
+def _fold(panel, *sections: str) -> None:
+    """Leave only these sections open."""
     from superqt import QCollapsible
 
     for part in panel.findChildren(QCollapsible):
-        if part.text() not in ("Correct", "Mask tools"):
-            part.collapse(animate=False)
+        (part.expand if part.text() in sections else part.collapse)(animate=False)
 
 
 def _two_touching(mask: np.ndarray) -> tuple[tuple[tuple[int, int], tuple[int, int]], tuple[float, float]]:

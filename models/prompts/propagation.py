@@ -17,6 +17,10 @@ LARGEST_CHANGE = 2.5
 LEAST_EXPECTED = 0.35
 """Intersection over union that the network has to expect of its own answer."""
 
+LARGEST_DROP = 0.1
+"""By which that may be less than where it came from; where there is no object it copies the one before, and expects
+about 0.15 less of it."""
+
 SMALL = 40
 """Pixels of area below which an object may change as it likes: near its ends it does."""
 
@@ -34,13 +38,14 @@ class Followed:
     reason: str = ""
 
 
-def reason_to_stop(before: Proposal, found: Proposal, expected: float) -> str:
+def reason_to_stop(before: Proposal, found: Proposal, expected: float, usual: float = 0.0) -> str:
     """Why what was found on a plane is not to be taken; empty if it is.
 
     Args:
         before: the object on the plane before.
         found: what may be the object on this one.
         expected: intersection over union that the network expects of it, 0 to 1.
+        usual: the same on the plane that it was followed from.
     """
     name = ", ".join(map(str, found.plane))
     if found.extent is None:
@@ -50,7 +55,7 @@ def reason_to_stop(before: Proposal, found: Proposal, expected: float) -> str:
         return f"On plane {name} its area would be {new} pixels, after {old}; look whether that is right."
     if _overlap(before, found) < LEAST_OVERLAP and max(old, new) > SMALL:
         return f"On plane {name} it would lie elsewhere than before; look whether it is the same object."
-    if expected < LEAST_EXPECTED:
+    if expected < max(LEAST_EXPECTED, usual - LARGEST_DROP):
         return f"On plane {name} the network is unsure; correct it there and go on."
     return ""
 

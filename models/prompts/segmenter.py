@@ -139,10 +139,11 @@ class PromptSegmenter:
         if not plane or before.extent is None:
             raise PromptError("To follow an object from plane to plane takes a mask of it on one of several planes.")
         axis %= len(plane)
+        _, usual = self._answering.follow(self._plane(plane), before, plane)
         for at in range(plane[axis] + step, pixels.shape[axis] if step > 0 else -1, step):
             here = (*plane[:axis], at, *plane[axis + 1 :])
             found, expected = self._answering.follow(self._plane(here), before, here)
-            if reason := reason_to_stop(before, found, expected):
+            if reason := reason_to_stop(before, found, expected, usual):
                 yield Followed(before, reason)
                 return
             yield Followed(found)

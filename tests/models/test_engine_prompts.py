@@ -147,7 +147,9 @@ class TestInTheEngine:
         with pytest.raises(PromptError, match="plane"):
             engine.prompt("discs", Prompts().click((1, 1), plane=(7,)), NOTHING)
 
-    def test_a_segmentation_leaves_a_core_to_the_window_and_a_prompt_takes_all_for_a_moment(self, engine: Engine, tiny: str) -> None:
+    def test_a_segmentation_leaves_a_core_to_the_window_and_a_prompt_takes_all_for_a_moment(
+        self, engine: Engine, tiny: str
+    ) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         engine.prompt_start("discs", discs((30, 40)))
         engine.segment(discs((30, 40)), tiny).result(WAIT)

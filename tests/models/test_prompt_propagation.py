@@ -39,6 +39,7 @@ def test_an_object_is_followed_to_its_end(segmenter: PromptSegmenter, ball: npt.
     assert planes == [6 + step * (number + 1) for number in range(len(planes))]
     assert len(planes) >= 3
     assert [bool(each.reason) for each in followed] == [False] * len(planes) + [True]
+    assert abs(planes[-1] - 6) <= 4, "it is drawn where it is no more"
     for plane, each in zip(planes[:3], followed, strict=False):
         found = each.proposal.full((96, 96))
         assert (found & ball[plane]).sum() / (found | ball[plane]).sum() > 0.75
@@ -73,6 +74,11 @@ def test_nothing_cannot_be_followed(segmenter: PromptSegmenter) -> None:
 def test_what_is_doubtful_stops_it(found: npt.NDArray[np.bool_], expected: float, why: str) -> None:
     said = reason_to_stop(proposal(disc(20)), proposal(found), expected)
     assert (why in said) if why else not said
+
+
+def test_less_than_usual_is_doubtful() -> None:
+    assert not reason_to_stop(proposal(disc(20)), proposal(disc(20)), 0.75, usual=0.8)
+    assert "unsure" in reason_to_stop(proposal(disc(20)), proposal(disc(20)), 0.75, usual=0.95)
 
 
 def test_small_ends_may_change_as_they_like() -> None:

@@ -1,3 +1,5 @@
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -231,6 +233,13 @@ def test_a_click_that_is_contradicted_is_adapted_to() -> None:
 
 def test_the_weights_are_small_enough_to_ship() -> None:
     assert SHIPPED.stat().st_size <= 12e6
+
+
+def test_the_card_is_that_of_the_weights() -> None:
+    card = json.loads(SHIPPED.with_name("card.json").read_text("utf-8"))
+    assert card["sha256"] == hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
+    assert card["parameters"] == sum(weight.numel() for weight in load_network().parameters())
+    assert card["licence"]
 
 
 def test_files_that_are_no_weights_of_this_network_are_refused(tmp_path: Path) -> None:
