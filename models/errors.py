@@ -30,5 +30,9 @@ class EngineError(MedSegError, RuntimeError):
     """The predictor or the trainer cannot be reached, or died."""
 
 
+class ImageNotSentError(EngineError):
+    """The predictor has not got the image that it is asked about; it can be sent, and asked again."""
+
+
 class CancelledError(MedSegError):
     """The user asked for it to stop."""

@@ -80,8 +80,10 @@ class Accepting:
         def written(answer: tuple[CorrectionRecord | None, str]) -> None:
             record, said = answer
             self._state.accepting = False
-            self._masks.saved(mask, changes)
             self._state.notice = said
+            if self.ledger is not ledger:
+                return  # another project is open by now, which has not got it
+            self._masks.saved(mask, changes)
             if record is not None:
                 self._accepted(record)
 

@@ -26,6 +26,7 @@ class ClosingGuard(QObject):
         self._panel = panel
         self._window: QWidget | None = None
         self._lose = False
+        self._closing = False  # the user closes the window; napari may still ask, and be told no, until it is hidden
 
     def watch(self, window: QWidget) -> None:
         """Ask when this window is about to close."""
@@ -45,6 +46,10 @@ class ClosingGuard(QObject):
             if not self._may_close():
                 event.ignore()
                 return True
+            self._closing = bool(event.spontaneous())
+            if not self._closing:
+                self._panel.let_go(lose=self._lose)
+        elif watched is self._window and event.type() == QEvent.Type.Hide and self._closing and not event.spontaneous():
             self._panel.let_go(lose=self._lose)
         return False
 

@@ -100,15 +100,23 @@ class Masks:
         """Whether the mask is in work and its layer is not deleted."""
         return mask in self._all
 
-    def touched(self, mask: Mask, *, edit: bool = True) -> None:
-        """The pixels of a mask were changed; `edit`: by a step of its own, as the effort is counted."""
+    def touched(self, mask: Mask, *, edit: bool = True, by_hand: bool = True) -> None:
+        """The pixels of a mask were changed.
+
+        Args:
+            mask: whose.
+            edit: by a step of its own, as the effort is counted.
+            by_hand: on the canvas, at this moment: the user means this mask. Not so if it was something that ran.
+        """
         if self._viewer is None:
             return
         mask.clock.touch(edit=edit)
         mask.changes += 1
         mask.unsaved, mask.accepted = True, False
-        if self.holds(mask):
+        if by_hand and self.holds(mask):
             self._choose(mask)
+        else:
+            self._show()
 
     def unsaved(self) -> list[Mask]:
         """All masks with work in them that is not in the ledger, deleted ones too."""

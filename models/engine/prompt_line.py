@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-from ..errors import EngineError, MedSegError
+from ..errors import EngineError, ImageNotSentError, MedSegError
 from ..image import MedicalImage
 from . import prompter
 from .start import START
@@ -45,6 +45,9 @@ class PromptLine:
 
     def ask(self, method: str, session: str, *args: Any) -> Any:
         """Ask about an image that was sent; see `Engine.prompt`."""
+        with self._lock:
+            if session in self._images:
+                self._images.move_to_end(session)
         for _ in range(ATTEMPTS):
             try:
                 return self._answered(method, session, *args)
@@ -52,7 +55,7 @@ class PromptLine:
                 with self._lock:
                     image = self._images.get(session)
                 if image is None:
-                    raise EngineError("No image was sent that this prompt could be about.") from None
+                    raise ImageNotSentError("No image was sent that this prompt could be about.") from None
                 self._answered("start", session, image)
         raise EngineError(LOST)
 

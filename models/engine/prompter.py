@@ -89,10 +89,12 @@ class Prompter:
         image = self._turned_to(session)
         before = Prompts(prompts.items[:-1])
         if now.equals(self._answered.get(before)):
+            self._answered.move_to_end(before)  # of a long pull, which all its answers begin with
             return self._remembered(prompts, self._segmenter.propose(prompts))
         self._answered.clear()
+        proposal = self._segmenter.propose(prompts, now.on_plane(_plane_shape(image)))
         self._answered[before] = now
-        return self._remembered(prompts, self._segmenter.propose(prompts, now.on_plane(_plane_shape(image))))
+        return self._remembered(prompts, proposal)
 
     def propose_anew(self, session: str, prompts: Prompts, begun: Region) -> Proposal:
         """What all prompts together, one after the other, make of an object, for when one of them was taken back.
@@ -119,6 +121,7 @@ class Prompter:
             raise UnknownSession(session)
         self._images.move_to_end(session)
         if self._started != session:
+            self._started = ""  # neither, if it fails half-way
             self._ready().start(image)
             self._started = session
             self._answered.clear()

@@ -30,6 +30,7 @@ def follow(
     axis: int,
     before: Region,
     limits: npt.NDArray[np.float64],
+    usual: float,
     *,
     progress: Callable[[float], None],
     cancel: Callable[[], bool],
@@ -44,6 +45,7 @@ def follow(
         axis: which of the leading axes to go along.
         before: the object; not empty.
         limits: (C, 2), intensities that become 0 and 1, the same for all planes so that they look alike.
+        usual: what `expected` said of the plane that the object was known on.
         progress: told when it is done.
         cancel: asked once, before.
 
@@ -51,15 +53,53 @@ def follow(
         PromptError: there is no such plane, or nothing to follow.
         CancelledError: `cancel` answered True.
     """
+    segmenter = _started(image, planes, limits, cancel)
+    followed = next(segmenter.follow(before.on_plane(_sides(image)), plane, step, axis, usual))
+    progress(1.0)
+    return followed
+
+
+def expected(
+    image: MedicalImage,
+    planes: tuple[int, ...],
+    plane: tuple[int, ...],
+    known: Region,
+    limits: npt.NDArray[np.float64],
+    *,
+    progress: Callable[[float], None],
+    cancel: Callable[[], bool],
+) -> float:
+    """The intersection over union that the network expects of its answer on the plane where an object is known.
+
+    Args:
+        image: that plane alone, (Y, X) or (Y, X, C).
+        planes: length of each leading axis of the whole image.
+        plane: index of it.
+        known: the object; not empty.
+        limits: (C, 2), intensities that become 0 and 1.
+        progress: told when it is done.
+        cancel: asked once, before.
+    """
+    answer = _started(image, planes, limits, cancel).expected(known.on_plane(_sides(image)), plane)
+    progress(1.0)
+    return answer
+
+
+def _started(
+    image: MedicalImage, planes: tuple[int, ...], limits: npt.NDArray[np.float64], cancel: Callable[[], bool]
+) -> PromptSegmenter:
     use_threads()
     GATE.wait()
     if cancel():
         raise CancelledError("It was cancelled; the slices that were done stay.")
     segmenter = _segmenter()
     segmenter.start(_everywhere(image, planes), limits=limits)
-    followed = next(segmenter.follow(before.on_plane(image.mask_shape[-2:]), plane, step, axis))  # type: ignore[arg-type]
-    progress(1.0)
-    return followed
+    return segmenter
+
+
+def _sides(image: MedicalImage) -> tuple[int, int]:
+    height, width = image.mask_shape[-2:]
+    return height, width
 
 
 @lru_cache(maxsize=1)

@@ -135,6 +135,8 @@ class Answering:
                 for number, window in enumerate(unknown):
                     self._features[plane, window].append(maps[number : number + 1])
         found = [self._features[plane, window] for window in windows]
+        for window in windows:
+            self._features.move_to_end((plane, window))
         while len(self._features) > KEPT:
             self._features.popitem(last=False)
         return found

@@ -43,11 +43,6 @@ class PromptNetwork(nn.Module):
         self.head = nn.Sequential(_conv(finest, finest), nn.Conv2d(finest, 4, 1), nn.PixelShuffle(2))
         self.quality = nn.Sequential(nn.Linear(2 * widths[-1], 64), nn.ReLU(), nn.Linear(64, 1))
 
-    @property
-    def stride(self) -> int:
-        """The window's side has to be a multiple of it."""
-        return int(2 ** len(self.widths))
-
     def fold(self) -> PromptNetwork:
         """Take batch normalisation into the convolutions before it, for good: the same answers in less time."""
         self.eval()

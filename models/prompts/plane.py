@@ -62,12 +62,15 @@ class Plane:
 
 
 def as_colours(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(3, H, W) of an image with one to four channels, (C, H, W): two get their mean as the third, a fourth is left."""
+    """(3, H, W) of an image of any number of channels, (C, H, W).
+
+    One stands three times; two get their mean as the third; of more than three the brightest of the rest is the third.
+    """
     if len(pixels) == 1:
         return np.repeat(pixels, 3, 0)
     if len(pixels) == 2:
         return np.concatenate((pixels, pixels.mean(0, keepdims=True)))
-    return np.ascontiguousarray(pixels[:3])
+    return np.concatenate((pixels[:2], pixels[2:].max(0, keepdims=True)))
 
 
 def _inside(start: int, length: int, side: int, pixels: int) -> Tensor:
@@ -76,10 +79,21 @@ def _inside(start: int, length: int, side: int, pixels: int) -> Tensor:
 
 
 def _halved(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The means of 2 x 2 pixels, in the same type; an odd last row or column is left out."""
+    """The means of 2 x 2 pixels, in the same type; an odd last row or column is left out.
+
+    What is no number takes no part; where all four are none, the mean is none.
+    """
     height, width = pixels.shape[0] // 2 * 2, pixels.shape[1] // 2 * 2
-    wide = np.uint32 if pixels.dtype.itemsize <= 2 and pixels.dtype.kind != "f" else np.float32
-    total: npt.NDArray[Any] = np.zeros((height // 2, width // 2, pixels.shape[2]), wide)
-    for row, column in itertools.product(range(2), range(2)):
-        total += pixels[row:height:2, column:width:2]
-    return (total / 4).astype(pixels.dtype) if wide is np.float32 else ((total + 2) // 4).astype(pixels.dtype)
+    parts = [pixels[row:height:2, column:width:2] for row, column in itertools.product(range(2), range(2))]
+    if pixels.dtype.kind != "f" and pixels.dtype.itemsize <= 2:
+        total = np.zeros(parts[0].shape, np.int32)  # holds four of any of them, negative ones, too
+        for part in parts:
+            total += part
+        return ((total + 2) // 4).astype(pixels.dtype)
+    sums, count = np.zeros(parts[0].shape, np.float64), np.zeros(parts[0].shape, np.uint8)
+    for part in parts:
+        known = np.isfinite(part)
+        sums += np.where(known, part, 0)
+        count += known
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (sums / count).astype(pixels.dtype)

@@ -13,7 +13,7 @@ import torch
 
 from ..devices import choose_device
 from ..errors import ImageError, PromptError
-from ..image import MedicalImage
+from ..image import MedicalImage, as_image
 from ..intensity import intensity_limits
 from .answering import Answering
 from .plane import Plane
@@ -66,7 +66,7 @@ class PromptSegmenter:
         """Turn to an image, and to an object in it.
 
         Args:
-            image: with its axes, or an array (Y, X), (Y, X, 3 or 4), or (planes, Y, X).
+            image: with its axes, or an array whose axes are guessed: (Y, X), (Y, X, 3 or 4), (Z, Y, X), ...
             mask: in the image's mask shape, not 0 in the object that is to be corrected; None if there is none.
             limits: (C, 2), intensities that become 0 and 1; by default percentiles of the image.
 
@@ -120,7 +120,7 @@ class PromptSegmenter:
         return self._answer(plane, here)
 
     def follow(
-        self, mask: npt.NDArray[Any], plane: tuple[int, ...], step: int = 1, axis: int = -1
+        self, mask: npt.NDArray[Any], plane: tuple[int, ...], step: int = 1, axis: int = -1, usual: float | None = None
     ) -> Iterator[Followed]:
         """Carry an object from one plane to the next ones, a plane at a time, until there is a reason to stop.
 
@@ -129,6 +129,7 @@ class PromptSegmenter:
             plane: where that is.
             step: 1 or -1: to the planes after or before.
             axis: which of the leading axes to go along; the last one by default.
+            usual: what `expected` said where the object was known; asked on the given plane if it is None.
 
         Raises:
             PromptError: no image was started, it has no such plane, or the mask is empty.
@@ -139,7 +140,7 @@ class PromptSegmenter:
         if not plane or before.extent is None:
             raise PromptError("To follow an object from plane to plane takes a mask of it on one of several planes.")
         axis %= len(plane)
-        _, usual = self._answering.follow(self._plane(plane), before, plane)
+        usual = self.expected(mask, plane) if usual is None else usual
         for at in range(plane[axis] + step, pixels.shape[axis] if step > 0 else -1, step):
             here = (*plane[:axis], at, *plane[axis + 1 :])
             found, expected = self._answering.follow(self._plane(here), before, here)
@@ -149,6 +150,16 @@ class PromptSegmenter:
             yield Followed(found)
             before = found
         yield Followed(before, "It reached the last plane." if step > 0 else "It reached the first plane.")
+
+    def expected(self, mask: npt.NDArray[Any], plane: tuple[int, ...]) -> float:
+        """The intersection over union, 0 to 1, that the network expects of its answer where an object is known.
+
+        Args:
+            mask: (Y, X), not 0 in the object; not empty.
+            plane: where that is.
+        """
+        known = Proposal.of(np.asarray(mask) != 0, plane)
+        return self._answering.follow(self._plane(plane), known, plane)[1]
 
     def _answer(self, plane: tuple[int, ...], prompts: Prompts) -> Proposal:
         """One step beyond the answer to all but the newest prompt."""
@@ -196,11 +207,6 @@ def _check_position(prompt: Prompt, shape: tuple[int, ...]) -> None:
 
 
 def _with_channels(image: MedicalImage | npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """(..., Y, X, C); an array with three axes has colours in the last one if that has 3 or 4 cells, else planes."""
-    if not isinstance(image, MedicalImage):
-        array = np.asarray(image)
-        axes = {2: "YX", 3: "YXC" if array.ndim == 3 and array.shape[-1] in (3, 4) else "ZYX"}.get(array.ndim)
-        if axes is None:
-            raise ImageError(f"An array of shape {array.shape} could be anything; give a MedicalImage with its axes.")
-        image = MedicalImage(array, axes)
-    return image.data if "C" in image.axes else image.data[..., None]
+    """(..., Y, X, C)."""
+    known = as_image(image)
+    return known.data if "C" in known.axes else known.data[..., None]

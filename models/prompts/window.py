@@ -53,12 +53,3 @@ class Window:
         """Positions in the plane as rows and columns of the window's cells; the first cell's middle is (0, 0)."""
         scale = side / self.side
         return (np.array(path, np.float64) - (self.top, self.left) + 0.5) * scale - 0.5
-
-    def inside(self, shape: tuple[int, int]) -> tuple[slice, slice]:
-        """What of a plane of that shape lies in the window; both slices are empty if nothing does."""
-        return _clipped(self.rows, shape[0]), _clipped(self.columns, shape[1])
-
-
-def _clipped(span: tuple[int, int], length: int) -> slice:
-    first, after = (min(max(end, 0), length) for end in span)
-    return slice(first, after)

@@ -41,7 +41,8 @@ class Difference:
     @property
     def box(self) -> Box | None:
         """The box around all of it; None if nothing changed."""
-        return around(piece.box for piece in self._pieces) if self._pieces else None
+        pieces = self._pieces  # the journal may exchange them at any moment
+        return around(piece.box for piece in pieces) if pieces else None
 
     @property
     def nbytes(self) -> int:
@@ -60,8 +61,9 @@ class Difference:
 
     def then(self, later: Difference) -> Difference:
         """This and what followed it as one."""
-        changes = [p.unpacked() if isinstance(p, Packed) else p for p in (*self._pieces, *later._pieces)]
-        return Difference(gathered(changes))
+        first, new = self._pieces, later._pieces
+        last = [piece.unpacked() if isinstance(piece, Packed) else piece for piece in (*first[-1:], *new)]
+        return Difference([*first[:-1], *gathered(last)])
 
     def pack(self) -> tuple[Packed, ...]:
         """Compress it, which takes its time; what turns out to be no change is left out."""

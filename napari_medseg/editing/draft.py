@@ -124,7 +124,11 @@ class Draft:
         old, lock = self._file, self._lock
         self.dirty, self._whole = self.dirty or self._whole > 0 or old.path.exists(), 0
         self._file, self._lock = JournalFile(path), lock_of(path)
-        self.flush()
+        try:
+            self.flush()
+        except BaseException:
+            self._file, self._lock = old, lock  # whose next flush writes all of it anew
+            raise
         old.remove()
         let_go(lock, old.path)
 

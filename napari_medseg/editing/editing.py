@@ -153,6 +153,20 @@ class Editing:
         if mask := self._masks.current():
             self._travel(mask, back=False)
 
+    def undo_own(self, mask: Mask, token: Any) -> None:
+        """Take the last step of a mask back if it is the one with this token; otherwise others came after it."""
+        work = self._works.get(mask)
+        if work is None:
+            return
+        work.recording.flush()
+        if work.history.done and work.history.done[-1].merge is token:
+            self._travel(mask, back=True)
+
+    def hold(self, mask: Mask, label: int) -> None:
+        """Give a mask a wider type if it cannot hold a label that is about to be drawn."""
+        if label > np.iinfo(mask.layer.data.dtype).max:
+            self._held(mask, np.array([label]))
+
     def go_on(self, mask: Mask, draft: Draft) -> bool:
         """Show a mask that was read from the disk, with its history; False if its image is gone or has changed."""
         self._read[mask] = draft
@@ -167,7 +181,7 @@ class Editing:
     def _follow(self, mask: Mask) -> None:
         recording = Recording(
             mask.layer,
-            lambda changes, name: self._did(mask, Step(name, Difference(changes))),
+            lambda changes, name: self._did(mask, Step(name, Difference(changes)), by_hand=True),
             lambda: self._replaced(mask),
             lambda: self._travel(mask, back=True),
             lambda: self._travel(mask, back=False),
@@ -191,14 +205,15 @@ class Editing:
         if mask in self._works:
             self.keeping.saved(mask)
 
-    def _did(self, mask: Mask, step: Step) -> None:
+    def _did(self, mask: Mask, step: Step, *, by_hand: bool = False) -> None:
         """Something was done: remember it, keep it, and tell."""
         work = self._works[mask]
+        work.waiting.clear()  # an undo that was asked for before this must not take this back
         counted = bool(work.history.done) and work.history.done[-1].difference.box is not None
         joined = work.history.add(step)
         self._limit(mask)
         if step.difference.box is not None:
-            self._masks.touched(mask, edit=not (joined and counted))
+            self._masks.touched(mask, edit=not (joined and counted), by_hand=by_hand)
         self.keeping.step(mask, step, work.history)
         self._tell(mask, step, back=False)
 
@@ -214,8 +229,10 @@ class Editing:
         if not steps:
             return
         self._own = True
-        widen_for(mask.layer, steps[-1].difference)
-        self._own = False
+        try:
+            widen_for(mask.layer, steps[-1].difference)
+        finally:
+            self._own = False
         step = (work.history.undo if back else work.history.redo)(mask.layer.data)
         assert step is not None
         if step.difference.box is not None:
@@ -244,9 +261,14 @@ class Editing:
             return
         if old.shape != new.shape:
             work.history.clear()
+            work.waiting.clear()
+            mask.predicted = mask.model = None
             self._masks.touched(mask)
             self.keeping.begin_again(mask)
             self._show()
+            if work.prompts:
+                work.prompts = Prompts()
+                self.prompts_changed.emit(mask)
             self._state.notice = f"'{mask.layer.name}' has another size now; what was done before cannot be undone."
         elif old is not new and new.size <= _AT_ONCE:
             difference = Difference(compared(np.asarray(old), np.asarray(new)))

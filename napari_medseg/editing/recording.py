@@ -64,12 +64,17 @@ class Recording:
         self._note(event.value)
 
     def _on_data(self) -> None:
+        staged = getattr(self._layer, "_staged_history", None)
+        if staged:  # of a stroke in the pixels that are gone
+            self._layer._staged_history = []
         self._empty_stacks()
         self._replaced()
 
     def _note(self, atoms: Any) -> None:
         self._empty_stacks()
         if changes := stroke_changes(atoms):
+            for change in changes:  # napari tells of a polygon before it draws it
+                change.write(self._layer.data, back=False)
             self._painted(changes, _NAMES.get(str(self._layer.mode), "Change"))
 
     def _empty_stacks(self) -> None:

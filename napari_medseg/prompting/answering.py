@@ -123,8 +123,8 @@ class Answering:
         if self._pull is None or self._pull.token is not token:
             return
         pull, self._pull = self._pull, None
-        if pull.recorded and self._masks.current() is pull.mask:
-            self._editing.undo()
+        if pull.recorded:
+            self._editing.undo_own(pull.mask, pull.token)
         if pull.left is not None:
             self._objects.resume(pull.mask, pull.left)
         elif pull.work.is_new and not pull.before:
@@ -143,7 +143,8 @@ class Answering:
         known, asked = work.on(plane), flat(left.on(plane))
         answer = known.answers.get(asked)
         self._set(mask, left, "Take back a prompt", token)
-        writing = _Writing(mask, work, plane, asked, left, "Take back a prompt", token, final=True)
+        own = known.own(mask.layer.data[plane])
+        writing = _Writing(mask, work, plane, asked, left, "Take back a prompt", token, own, final=True)
         if not asked or answer is not None:
             self._write(writing, known.begun if answer is None else answer.proposed)
             return
@@ -178,7 +179,7 @@ class Answering:
         if self.viewer is None or image is not self._state.image or image not in self.viewer.layers:
             return None
         if self._state.mask is None:
-            dtype = np.uint16 if self._state.own_labels else np.uint8
+            dtype = np.uint16 if self._state.own_labels or self._state.label > 255 else np.uint8
             zeros = np.zeros(mask_shape(image), dtype)
             layer = Labels(zeros, name=f"{image.name} mask", **mask_layer_settings(image))
             layer.selected_label = self._state.label
@@ -194,7 +195,8 @@ class Answering:
         if final:
             self._set(pull.mask, given, name, pull.token)
         expected = given if final else pull.before
-        writing = _Writing(pull.mask, pull.work, plane, asked, expected, name, pull.token, final=final)
+        own = pull.work.on(plane).own(pull.mask.layer.data[plane])
+        writing = _Writing(pull.mask, pull.work, plane, asked, expected, name, pull.token, own, final=final)
         self._asking.ask(
             image,
             plane,
@@ -222,6 +224,10 @@ class Answering:
             self._end()  # undone, or given up
             return
         pixels = mask.layer.data[writing.plane]
+        if not known.own(pixels).equals(writing.own):
+            self._pull = None if writing.final else self._pull
+            self._failed("The object was changed meanwhile, so the answer was dropped; the next prompt counts with it.")
+            return
         box, after = known.to_write(pixels, proposed, overwrite=self._state.overwrite)
         pull, changes = self._pull, after.size > 0
         if changes:
@@ -280,6 +286,7 @@ class _Writing:
         expected: what the object's prompts have to be when the answer comes.
         name: of the step.
         token: of the turn.
+        own: the object as it was when that was asked.
         final: whether the prompts are kept.
     """
 
@@ -290,6 +297,7 @@ class _Writing:
     expected: Prompts
     name: str
     token: Any
+    own: Region
     final: bool
 
 

@@ -7,8 +7,10 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from napari_medseg.models.engine.client import Engine
+from napari_medseg.models.errors import ImageNotSentError
 
 from ..background import Background
 from ..engine_link import EngineLink
@@ -16,7 +18,7 @@ from ..image_layers import channel_siblings
 from .plane_image import Plane, plane_image
 
 KEPT = 8
-"""Planes at most that are known to be at the predictor, which keeps as many."""
+"""Planes at most whose names are kept; the predictor keeps as many, or fewer if they are large."""
 
 Result = TypeVar("Result")
 
@@ -33,7 +35,7 @@ class Asking:
     def __init__(self, viewer: Any, link: EngineLink, background: Background) -> None:
         self.viewer, self._link, self._background = viewer, link, background
         self._names: OrderedDict[Any, str] = OrderedDict()  # of each plane's session
-        self._sent: set[tuple[int, str]] = set()  # to which engine, under which name
+        self._sent: WeakKeyDictionary[Engine, set[str]] = WeakKeyDictionary()  # to whom, under which names
         self._sending = threading.Lock()
         self._ahead: tuple[Any, Plane] | None = None  # the plane that is being sent ahead of its first prompt
         self._wanted_ahead: tuple[Any, Plane] | None = None
@@ -64,12 +66,20 @@ class Asking:
         siblings = channel_siblings(image, self.viewer.layers)
         name = self._name(image, siblings, plane)
 
-        def work(engine: Engine) -> None:
+        def send(engine: Engine, *, anew: bool = False) -> None:
             with self._sending:
-                if (id(engine), name) not in self._sent:
+                sent = self._sent.setdefault(engine, set())
+                if anew or name not in sent:
                     engine.prompt_start(name, plane_image(image, siblings, plane))
-                    self._sent.add((id(engine), name))
-            answer = question(engine, name)
+                    sent.add(name)
+
+        def work(engine: Engine) -> None:
+            send(engine)
+            try:
+                answer = question(engine, name)
+            except ImageNotSentError:  # others came since, and it had to go
+                send(engine, anew=True)
+                answer = question(engine, name)
             self._background.post(lambda: then(answer))
 
         self._link.use(work, failed)

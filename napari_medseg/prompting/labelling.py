@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..editing import Editing
 from ..masks import Masks
 from ..state import PanelState
 
@@ -14,10 +15,11 @@ class Labelling:
     Args:
         state: what the panel shows.
         masks: in work.
+        editing: widens a mask that cannot hold a label.
     """
 
-    def __init__(self, state: PanelState, masks: Masks) -> None:
-        self._state, self._masks = state, masks
+    def __init__(self, state: PanelState, masks: Masks, editing: Editing) -> None:
+        self._state, self._masks, self._editing = state, masks, editing
         self._added: dict[int, str] = {}
         self._layer: Any = None
         state.events.mask.connect(self._mask_changed)
@@ -54,6 +56,9 @@ class Labelling:
 
     def _picked(self, label: int) -> None:
         if self._layer is not None and self._layer.selected_label != label:
+            mask = self._masks.current()
+            if mask is not None and mask.layer is self._layer:
+                self._editing.hold(mask, label)
             self._layer.selected_label = label
 
     def _answer_changed(self, answer: str) -> None:

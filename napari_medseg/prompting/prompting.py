@@ -48,7 +48,7 @@ class Prompting:
         self.viewer, self._state, self._masks, self._editing = viewer, state, masks, editing
         self._turns = Turns(self._show, lambda reason: setattr(state, "problem", reason))
         self._asking = Asking(viewer, link, background)
-        self.labelling = Labelling(state, masks)
+        self.labelling = Labelling(state, masks, editing)
         self._objects = Objects(state, masks, editing, background, self._turns.guarded)
         self._answering = Answering(viewer, state, masks, editing, self._objects, self._asking, self._turns)
         self._overlay = Overlay(viewer, background.post)
@@ -204,6 +204,7 @@ class Prompting:
         prompt = gesture.prompt()
         if prompt is None:
             self._turns.drop(self._token)
+            self._answering.forget(self._token)
             self._state.notice = f"That {gesture.tool} was too small to mean anything; drag it around the object."
         else:
             give = partial(self._answering.give, self._image, prompt, self._token, final=True)

@@ -27,6 +27,7 @@ FORWARD, BACKWARD, BOTH = (1,), (-1,), (1, -1)
 """Ways to go."""
 
 JOB = "napari_medseg.models.engine.propagator:follow"
+EXPECTED = "napari_medseg.models.engine.propagator:expected"
 
 CALLED = {"Z": "slice", "T": "frame"}
 """What a plane along an axis is called."""
@@ -153,13 +154,16 @@ class Propagating:
         plane, before, start = run.next, run.own, run.plane
 
         def work(engine: Engine) -> None:
+            leading = mask_shape(run.mask.image)[:-2]
             if run.limits is None:
                 image = plane_image(run.mask.image, run.siblings, start)
                 run.limits = intensity_limits(image.data if "C" in image.axes else image.data[..., None])
                 run.contrast = run.begun_contrast = contrast(image.data, run.begun, run.limits)
+                run.usual = engine.submit("predictor", EXPECTED, image, leading, start, before, run.limits).result()
             image = plane_image(run.mask.image, run.siblings, plane)
-            leading = mask_shape(run.mask.image)[:-2]
-            run.job = engine.submit("predictor", JOB, image, leading, start, run.steps[0], run.axis, before, run.limits)
+            run.job = engine.submit(
+                "predictor", JOB, image, leading, start, run.steps[0], run.axis, before, run.limits, run.usual
+            )
             if run.cancelled:
                 run.job.cancel()
             followed: Followed = run.job.result()

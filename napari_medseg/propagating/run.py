@@ -36,6 +36,7 @@ class Run:
         done: planes drawn in this direction.
         drawn: planes drawn in all.
         limits: (C, 2), intensities that become 0 and 1, those of the first plane; None until it was read.
+        usual: intersection over union that the network expects of its answer where the object is known.
         contrast: (C,), how the object on the last plane stands out; empty until that was read.
         begun_contrast: of the object where it began.
         job: in the engine, if one is under way.
@@ -62,6 +63,7 @@ class Run:
     limits: npt.NDArray[np.float64] | None = None
     contrast: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     begun_contrast: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    usual: float = 0.0
     job: Any = None
     cancelled: bool = False
     said: list[str] = field(default_factory=list)

@@ -13,8 +13,10 @@ from napari_medseg.models.errors import ImageError, ModelError, PromptError
 from napari_medseg.models.image import MedicalImage
 from napari_medseg.models.prompts import Prompts, PromptSegmenter
 from napari_medseg.models.prompts.network import PROMPT_CHANNELS, PromptNetwork
+from napari_medseg.models.prompts.plane import Plane
 from napari_medseg.models.prompts.refinement import refined
 from napari_medseg.models.prompts.shipped import SHIPPED, load_network
+from napari_medseg.models.prompts.window import Window
 
 Array = npt.NDArray[np.generic]
 
@@ -100,12 +102,12 @@ def test_the_answer_does_not_depend_on_what_was_asked_before(segmenter: PromptSe
     assert np.array_equal(at_once, step_by_step)
 
 
-@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int16, np.float32])
 def test_the_scale_of_intensities_does_not_matter(segmenter: PromptSegmenter, kind: type[np.generic]) -> None:
     truth = disc((160, 160), (80, 80), 35)
     image = picture(truth).astype(np.float64)
-    factor = {np.uint8: 1, np.uint16: 257, np.float32: 0.01}[kind]  # type: ignore[index]
-    segmenter.start((image * factor).astype(kind))
+    factor, shift = {np.uint8: (1, 0), np.uint16: (257, 0), np.int16: (8, -1024), np.float32: (0.01, -1)}[kind]  # type: ignore[index]
+    segmenter.start((image * factor + shift).astype(kind))
     segmenter.update(Prompts().click((80, 80)))
     assert iou(segmenter.update(Prompts().click((80, 80)).click((90, 95))), truth) > 0.7
 
@@ -158,6 +160,14 @@ def test_images_of_one_to_four_channels_are_answered(segmenter: PromptSegmenter,
     assert segmenter.update(Prompts().click((50, 50)))[50, 50]
 
 
+def test_a_few_pixels_that_are_no_numbers_do_not_blind_a_wide_window() -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.uniform(0.5, 1, (1024, 1024, 1)).astype(np.float32)
+    pixels[rng.random(pixels.shape) < 0.002] = np.nan
+    seen, inside = Plane(pixels, np.array([[0.0, 1.0]])).look(Window(0, 0, 1024))
+    assert float((seen[0][inside[0] > 0] > 0.3).float().mean()) > 0.99
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (7, 5), (33, 1000)])
 def test_images_of_any_shape_are_answered(segmenter: PromptSegmenter, shape: tuple[int, int]) -> None:
     segmenter.start(np.zeros(shape, np.uint8))
@@ -196,8 +206,8 @@ def test_prompts_on_planes_that_are_not_there_are_refused(segmenter: PromptSegme
 def test_what_cannot_be_started_says_why(segmenter: PromptSegmenter) -> None:
     with pytest.raises(PromptError, match="No image was started"):
         PromptSegmenter.load(device="cpu").update(Prompts().click((1, 1)))
-    with pytest.raises(ImageError, match="could be anything"):
-        segmenter.start(np.zeros((2, 3, 4, 5), np.uint8))
+    with pytest.raises(ImageError, match="needs its axes named"):
+        segmenter.start(np.zeros((2, 3, 4, 5, 6), np.uint8))
     with pytest.raises(ImageError, match="The mask has shape"):
         segmenter.start(np.zeros((20, 30), np.uint8), np.zeros((30, 20), bool))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medseg.models.engine.propagator import follow
+from napari_medseg.models.engine.propagator import expected, follow
 from napari_medseg.models.engine.region import Region
 from napari_medseg.models.errors import CancelledError
 from napari_medseg.models.image import MedicalImage
@@ -27,11 +27,12 @@ def step(image: MedicalImage, planes: tuple[int, ...], plane: tuple[int, ...], w
     said: list[float] = []
     stopped = bool(options.get("stopped"))
     before = Region.of(part.box, part.mask)
-    return follow(image, planes, plane, way, axis, before, limits, progress=said.append, cancel=lambda: stopped)
+    usual = expected(seen(DISC), planes, plane, before, limits, progress=said.append, cancel=lambda: stopped)
+    return follow(image, planes, plane, way, axis, before, limits, usual, progress=said.append, cancel=lambda: stopped)
 
 
 @pytest.mark.parametrize(
-    ("planes", "plane", "way", "axis", "expected"),
+    ("planes", "plane", "way", "axis", "there"),
     [
         ((9,), (4,), 1, 0, (5,)),
         ((9,), (4,), -1, 0, (3,)),
@@ -40,15 +41,21 @@ def step(image: MedicalImage, planes: tuple[int, ...], plane: tuple[int, ...], w
     ],
 )
 def test_the_object_is_found_on_the_next_plane_of_the_image(
-    planes: tuple[int, ...], plane: tuple[int, ...], way: int, axis: int, expected: tuple[int, ...]
+    planes: tuple[int, ...], plane: tuple[int, ...], way: int, axis: int, there: tuple[int, ...]
 ) -> None:
     disc = np.hypot(ROWS - 49, COLUMNS - 42) < 19
     followed = step(seen(disc), planes, plane, way, axis)
 
     assert not followed.reason
-    assert followed.proposal.plane == expected
+    assert followed.proposal.plane == there
     found = followed.proposal.full((96, 96))
     assert (found & disc).sum() / (found | disc).sum() > 0.8
+
+
+def test_where_there_is_nothing_it_stops() -> None:
+    followed = step(seen(np.zeros_like(DISC)), (9,), (4,), 1, 0)
+
+    assert "unsure" in followed.reason or "ended" in followed.reason
 
 
 def test_at_the_last_plane_there_is_no_next_one() -> None:

@@ -42,10 +42,20 @@ class Hand:
 
     def move(self, at: Position) -> None:
         """The mouse is somewhere else, its button held, and napari has heard of it: it looks every few milliseconds."""
-        before, none, event = self.viewer.cursor.position, Qt.MouseButton.NoButton, QEvent.Type.MouseMove
-        keys = Qt.KeyboardModifier.NoModifier
-        QApplication.sendEvent(self._canvas.native, QMouseEvent(event, QPointF(self.point(at)), none, self._held, keys))
-        self._until(lambda: self.viewer.cursor.position != before)
+        before, none, keys = self._there(), Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
+
+        def heard() -> bool:  # one that comes too soon after the last is not looked at
+            place = QPointF(self.point(at))
+            QApplication.sendEvent(
+                self._canvas.native, QMouseEvent(QEvent.Type.MouseMove, place, none, self._held, keys)
+            )
+            return self._there() != before
+
+        self._until(heard)
+
+    def _there(self) -> tuple[object, ...]:
+        """Where the mouse is in the world, and where the world is, which moves along with a pull of the view."""
+        return tuple(self.viewer.cursor.position), tuple(self.viewer.camera.center)
 
     def release(self, at: Position, *, right: bool = False) -> None:
         QTest.mouseRelease(self._canvas.native, _button(right), Qt.KeyboardModifier.NoModifier, self.point(at))

@@ -337,3 +337,49 @@ def test_pixels_scattered_over_a_volume_do_not_store_the_volume() -> None:
     changes = stroke_changes([(at, np.zeros(3, np.uint16), 5)])
 
     assert sum(change.nbytes for change in changes) < 2_000
+
+
+def test_a_polygon_is_told_of_when_it_is_drawn(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    seen: list[int] = []
+    desk.editing.changed.connect(lambda changed, region: seen.append(int((mask.layer.data == 5).sum())))
+
+    mask.layer.paint_polygon([(5, 5), (5, 15), (15, 15), (15, 5)], 5)
+
+    assert seen == [int((mask.layer.data == 5).sum())]
+    assert seen[0] > 0
+
+
+def test_a_pull_that_is_given_up_takes_back_its_own_step_only(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    token = object()
+    desk.editing.change(mask, np.s_[0:2, 0:2], np.ones((2, 2), np.uint8), "Box", merge=token)
+    mask.layer.paint((20, 20), 3)
+    painted = mask.layer.data.copy()
+
+    desk.editing.undo_own(mask, token)
+    np.testing.assert_array_equal(mask.layer.data, painted)
+
+    desk.editing.undo()
+    desk.editing.undo_own(mask, token)
+    assert not mask.layer.data.any()
+
+
+def test_a_mask_is_widened_before_a_label_that_it_cannot_hold_is_drawn(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    desk.editing.hold(mask, 255)
+    assert mask.layer.data.dtype == np.uint8
+    desk.editing.hold(mask, 256)
+    mask.layer.selected_label = 256
+    assert mask.layer.data.dtype == np.uint16
+
+
+def test_a_mask_of_another_size_has_no_prompts_and_no_prediction_any_more(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    mask.predicted = np.zeros((40, 50), np.uint8)
+    desk.editing.set_prompts(mask, Prompts().click((3, 3)), "Click")
+
+    mask.layer.data = np.zeros((20, 50), np.uint8)
+
+    assert not desk.editing.prompts(mask)
+    assert mask.predicted is None

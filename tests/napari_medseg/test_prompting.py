@@ -96,6 +96,35 @@ class TestTools:
         assert is_disc(panel, 1, SECOND)
         assert panel.state.undo == "Box"
 
+    def test_a_box_that_is_dragged_back_to_nothing_leaves_nothing(
+        self, panel: Any, hand: Hand, press: Any, until: Any
+    ) -> None:
+        take_up(panel, press, "box")
+        hand.press((48, 78))
+        hand.move((60, 90))
+        hand.move((72, 102))
+        until(lambda: panel.state.mask is not None and panel.state.mask.data.any())
+
+        hand.move((48, 78))
+        hand.release((48, 78))
+        hand.wait()
+
+        assert not panel.state.mask.data.any()
+        assert "too small" in panel.state.notice
+
+    def test_an_answer_that_comes_late_does_not_write_over_newer_strokes(
+        self, panel: Any, hand: Hand, press: Any
+    ) -> None:
+        take_up(panel, press, "click")
+        hand.click(FIRST)
+        hand.click_on((20, 34))  # asked, and not answered yet
+        panel.state.mask.paint((80, 100), 1)
+        painted = panel.state.mask.data == 1
+
+        hand.wait()
+
+        assert (panel.state.mask.data == 1)[painted].all()
+
     def test_a_lasso_gives_the_object_inside(self, panel: Any, hand: Hand, press: Any) -> None:
         take_up(panel, press, "lasso")
 
