@@ -37,11 +37,11 @@ def _take() -> None:
 
 
 def _prompts(viewer, panel) -> None:
-    """A picture for each tool; the head in ultrasound is of a kind that the network knows, the nuclei are, too."""
+    """A picture for most tools; the head in ultrasound is of a kind that the network knows, the nuclei are, too."""
     from napari_medseg.samples import samples
 
-    sample = samples("histology")[0]
-    layer = viewer.add_image(sample.image().data, name=sample.title, rgb=True)
+    sample = samples("fluorescence")[0]
+    layer = viewer.add_image(sample.image().data, name=sample.title)
     _until(lambda: panel.state.image is layer)
     prompting, mask = panel.controller.prompting, sample.mask()
     prompting.take_up("click")
@@ -106,6 +106,7 @@ def _propagation(viewer, panel) -> None:
     viewer.dims.set_current_step(0, middle)
     viewer.reset_view()
     _settle(1)
+    panel.state.propagate_most = 3
     panel.controller.propagating.start((1,))
     _until(lambda: not panel.state.propagating)
     _shoot(viewer, "propagate")
