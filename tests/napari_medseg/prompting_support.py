@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 Position = Sequence[float]
+
+FIRST, SECOND, THIRD = (24, 30), (60, 90), (70, 30)
+"""Middles of the three discs."""
 
 
 class Hand:
@@ -90,3 +94,26 @@ class Hand:
 
 def _button(right: bool) -> Any:
     return Qt.MouseButton.RightButton if right else Qt.MouseButton.LeftButton
+
+
+def take_up(panel: Any, press: Any, name: str) -> None:
+    press(panel.prompts.tools[name])
+    assert panel.state.prompt_tool == name
+
+
+def labels(panel: Any) -> set[int]:
+    return set(np.unique(panel.state.mask.data).tolist()) - {0}
+
+
+def disc(middle: tuple[int, int]) -> np.ndarray:
+    rows, columns = np.mgrid[:96, :128]
+    return (rows - middle[0]) ** 2 + (columns - middle[1]) ** 2 < 11**2
+
+
+def iou(mask: np.ndarray, truth: np.ndarray) -> float:
+    return float((mask & truth).sum() / (mask | truth).sum())
+
+
+def is_disc(panel: Any, label: int, *middles: tuple[int, int]) -> bool:
+    truth = np.any([disc(middle) for middle in middles], axis=0)
+    return iou(panel.state.mask.data == label, truth) > 0.5

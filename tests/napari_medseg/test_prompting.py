@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from .prompting_support import Hand
-
-FIRST, SECOND, THIRD = (24, 30), (60, 90), (70, 30)
-"""Middles of the three discs."""
+from .prompting_support import FIRST, SECOND, Hand, disc, is_disc, labels, take_up
 
 
 @pytest.fixture
@@ -21,29 +18,6 @@ def hand(panel: Any, discs: np.ndarray, until: Any, qtbot: Any) -> Hand:
     panel.state.own_labels = True
     qtbot.wait(1)  # the canvas has its final size
     return Hand(panel, until)
-
-
-def take_up(panel: Any, press: Any, name: str) -> None:
-    press(panel.prompts.tools[name])
-    assert panel.state.prompt_tool == name
-
-
-def labels(panel: Any) -> set[int]:
-    return set(np.unique(panel.state.mask.data).tolist()) - {0}
-
-
-def disc(middle: tuple[int, int]) -> np.ndarray:
-    rows, columns = np.mgrid[:96, :128]
-    return (rows - middle[0]) ** 2 + (columns - middle[1]) ** 2 < 11**2
-
-
-def iou(mask: np.ndarray, truth: np.ndarray) -> float:
-    return float((mask & truth).sum() / (mask | truth).sum())
-
-
-def is_disc(panel: Any, label: int, *middles: tuple[int, int]) -> bool:
-    truth = np.any([disc(middle) for middle in middles], axis=0)
-    return iou(panel.state.mask.data == label, truth) > 0.5
 
 
 class TestTools:
@@ -310,102 +284,3 @@ class TestObjects:
         hand.click((28, 34))
 
         assert panel.state.mask.data[5, 5] == 7
-
-
-class TestTakingBack:
-    def test_undo_takes_a_click_back_with_its_answer_and_redo_brings_both(
-        self, panel: Any, hand: Hand, press: Any
-    ) -> None:
-        take_up(panel, press, "click")
-        hand.click(FIRST)
-        once = panel.state.mask.data.copy()
-        hand.click((24, 36), right=True)
-        twice = panel.state.mask.data.copy()
-
-        hand.type(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-        np.testing.assert_array_equal(panel.state.mask.data, once)
-        assert panel.state.prompts == 1
-
-        panel.controller.editing.redo()
-        np.testing.assert_array_equal(panel.state.mask.data, twice)
-        assert panel.state.prompts == 2
-
-    def test_a_wrong_click_can_be_taken_back_alone(self, panel: Any, hand: Hand, press: Any) -> None:
-        take_up(panel, press, "click")
-        hand.click(FIRST)
-        once = panel.state.mask.data.copy()
-        hand.click((18, 30), right=True)
-
-        hand.type(Qt.Key.Key_Backspace)
-
-        np.testing.assert_array_equal(panel.state.mask.data, once)
-        assert panel.state.prompts == 1
-
-    def test_control_click_takes_back_the_prompt_under_it(self, panel: Any, hand: Hand, press: Any) -> None:
-        take_up(panel, press, "click")
-        hand.click(FIRST)
-        hand.click((28, 34))
-
-        hand.click(FIRST, keys=Qt.KeyboardModifier.ControlModifier)
-
-        (left,) = panel.controller.editing.prompts(panel.controller.masks.current())
-        assert left.at == pytest.approx((28, 34), abs=0.5)
-        assert panel.state.mask.data[28, 34]
-
-    def test_undo_over_the_border_of_objects_puts_the_earlier_one_in_work_again(
-        self, panel: Any, hand: Hand, press: Any
-    ) -> None:
-        take_up(panel, press, "click")
-        hand.click(FIRST)
-        hand.type(Qt.Key.Key_N)
-        hand.click(SECOND)
-
-        panel.controller.editing.undo()
-        panel.controller.editing.undo()
-        assert "Object 1: 1 prompt" in panel.state.object_about
-        hand.click(THIRD)
-
-        assert panel.state.mask.data[THIRD] in (0, 1)
-        assert labels(panel) == {1}
-
-    def test_taking_back_what_is_not_there_says_so(self, panel: Any, hand: Hand, press: Any) -> None:
-        take_up(panel, press, "click")
-
-        hand.type(Qt.Key.Key_Backspace)
-
-        assert "no prompt" in panel.state.notice
-
-
-class TestDrawing:
-    def test_prompts_are_drawn_and_cannot_be_selected(self, panel: Any, hand: Hand, press: Any, until: Any) -> None:
-        take_up(panel, press, "click")
-        hand.click(FIRST)
-        layers = {layer.name: layer for layer in hand.viewer.layers}
-
-        np.testing.assert_allclose(layers["prompts"].data, [FIRST], atol=0.5)
-        hand.viewer.layers.selection.active = layers["prompts"]
-
-        until(lambda: hand.viewer.layers.selection.active is panel.state.mask)
-        assert panel.state.prompt_tool == "click"
-
-    def test_they_go_when_the_object_is_done_and_the_tool_is_down(self, panel: Any, hand: Hand, press: Any) -> None:
-        take_up(panel, press, "box")
-        hand.pull((12, 18), (24, 30), (36, 42))
-        assert "prompt lines" in [layer.name for layer in hand.viewer.layers]
-
-        hand.type(Qt.Key.Key_Return)
-        hand.type(Qt.Key.Key_Escape)
-
-        assert [layer.name for layer in hand.viewer.layers] == ["discs", "discs mask"]
-
-    def test_they_lie_over_an_image_with_spacing(self, panel: Any, discs: np.ndarray, press: Any, until: Any) -> None:
-        panel.controller.viewer.add_image(discs, name="scaled", scale=(0.2, 0.4), translate=(3, -5))
-        panel.controller.viewer.reset_view()
-        hand = Hand(panel, until)
-        take_up(panel, press, "click")
-
-        hand.click(FIRST)
-
-        points = hand.viewer.layers["prompts"]
-        np.testing.assert_allclose(points.data_to_world(points.data[0]), (3 + 24 * 0.2, -5 + 30 * 0.4), atol=0.2)
-        assert panel.state.mask.data[FIRST]
