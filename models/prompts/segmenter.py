@@ -124,6 +124,8 @@ class PromptSegmenter:
     ) -> Iterator[Followed]:
         """Carry an object from one plane to the next ones, a plane at a time, until there is a reason to stop.
 
+        Where another object begins just where this one ends, it may go on into that.
+
         Args:
             mask: (Y, X), not 0 in the object.
             plane: where that is.

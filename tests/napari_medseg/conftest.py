@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from .prompting_support import Hand
+
 NEVER_IN_THE_WINDOW = {"torch", "triton", "torchvision", "timm", "monai", "lightning"}
 WAIT = 180_000
 """Milliseconds; generous, since a loaded machine is no failure."""
@@ -95,3 +97,12 @@ def press(qtbot: Any) -> Callable[[Any], None]:
 def until(qtbot: Any) -> Callable[[Callable[[], object]], None]:
     """Wait for something to become true, while the window lives on."""
     return lambda true: qtbot.waitUntil(lambda: bool(true()), timeout=WAIT)
+
+
+@pytest.fixture
+def hand(panel: Any, discs: np.ndarray, until: Any, qtbot: Any) -> Hand:
+    """A window with an image of three discs, objects each with a label of its own."""
+    panel.controller.viewer.add_image(discs, name="discs")
+    panel.state.own_labels = True
+    qtbot.wait(1)  # the canvas has its final size
+    return Hand(panel, until)

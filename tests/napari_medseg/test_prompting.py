@@ -11,15 +11,6 @@ from qtpy.QtCore import Qt
 from .prompting_support import FIRST, SECOND, Hand, disc, is_disc, labels, take_up
 
 
-@pytest.fixture
-def hand(panel: Any, discs: np.ndarray, until: Any, qtbot: Any) -> Hand:
-    """A window with an image of three discs, objects each with a label of its own."""
-    panel.controller.viewer.add_image(discs, name="discs")
-    panel.state.own_labels = True
-    qtbot.wait(1)  # the canvas has its final size
-    return Hand(panel, until)
-
-
 class TestTools:
     def test_a_click_makes_a_mask_and_the_object_in_it(self, panel: Any, hand: Hand, press: Any) -> None:
         take_up(panel, press, "click")
