@@ -5,12 +5,12 @@ the U-Net without a head is the rival. A data set is a folder with images/, mask
 tested on, and a seeded part of its "train" validates, so that the best checkpoint is not chosen by the test.
 
     python benchmarks/equal_budget.py --data nuclei=FOLDER --data polyps=FOLDER@160 -o OUT [--large polyps]
-        [--crop 128] [--budget 10] [--seeds 0 1] [--at-once 2] [--markdown docs/equal-budget.md]
+        [--crop 128] [--budget 10] [--seeds 0 1] [--at-once 2] [--share 0.5] [--markdown docs/equal-budget.md]
 
 `@160` first brings each image to 160 px on its longer side, so that a network sees enough of it in little time.
 Cells that are done are not done again, so a run that was stopped goes on. With `--at-once 2` two cells train beside
-each other on different halves of the cores (Linux), or on halves of the one that it may use, so that the time stays
-equal.
+each other on different halves of the cores (Linux). `--share 0.3` gives each training 0.3 of a core and never more
+(Linux, as root), so that cells stay equal on a machine that does other work, too.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from core_share import core_share
 from equal_budget_table import Cell, page
 from PIL import Image
 
@@ -36,16 +38,36 @@ SMALL = ("unet", "ascseg", "sosegformer")
 LARGE = ("hastnet", "msa2net")
 """Networks that reach a few epochs at most in the time of a cell without a GPU."""
 
-SHARE = 0.15
-"""Of the training images, which validate."""
+HELD = 0.15
+"""Share of the training images that validates."""
+
+EVALUATE = """
+import json, sys
+from napari_medseg.trainer import evaluate
+print(json.dumps(evaluate(sys.argv[1], sys.argv[2]).to_json()))
+"""
+"""What `medseg evaluate` does, without an engine."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a cell runs: with an engine of its own, on some of the cores."""
+    """Where a cell trains: on some of the cores, perhaps with a share of one."""
 
-    runtime: Path
+    number: int
     cores: frozenset[int]
+    share: float | None
+
+    def enter(self) -> Callable[[], None]:
+        """What a new process calls to be here."""
+        join = core_share(f"cell-{self.number}", self.share) if self.share else None
+
+        def begin() -> None:
+            if self.cores:
+                os.sched_setaffinity(0, self.cores)
+            if join:
+                join()
+
+        return begin
 
 
 def main() -> None:
@@ -57,6 +79,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=10.0, help="minutes a cell")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--at-once", type=int, default=1, help="cells beside each other")
+    parser.add_argument("--share", type=float, help="of a core for each training, e.g. 0.3; all it gets by default")
     parser.add_argument("--markdown", type=Path, help="write the table here")
     options = parser.parse_args()
     folders = {}
@@ -67,12 +90,12 @@ def main() -> None:
     cells = plan(list(folders), options.large, options.seeds)
     places: SimpleQueue[Place] = SimpleQueue()
     for number in range(options.at_once):
-        places.put(Place(options.out / f"engine-{number}", cores_of(number, options.at_once)))
+        places.put(Place(number, cores_of(number, options.at_once), options.share))
     with ThreadPoolExecutor(options.at_once) as threads:
         for job in [threads.submit(run, cell, folders[cell.data], options, places) for cell in cells]:
             job.result()
     done = {cell: found for cell in cells if (found := figures(options.out / cell.name))}
-    text = page(done, options.budget, options.at_once, len(cells))
+    text = page(done, options.budget, options.at_once, options.share, len(cells))
     print(text)
     if options.markdown:
         options.markdown.write_text(text, encoding="utf-8")
@@ -98,7 +121,7 @@ def prepared(source: Path, folder: Path, side: int) -> Path:
     splits = json.loads((source / "splits.json").read_text("utf-8"))
     train = sorted(splits["train"])
     random.Random(0).shuffle(train)
-    held = round(SHARE * len(train))
+    held = round(HELD * len(train))
     parts = {"train": sorted(train[held:]), "val": sorted(train[:held]), "test": sorted(splits["val"])}
     (folder / "splits.json").write_text(json.dumps(parts, indent=1), encoding="utf-8")
     return folder
@@ -121,10 +144,11 @@ def run(cell: Cell, folder: Path, options: argparse.Namespace, places: SimpleQue
     train += ["--seed", cell.seed, "-o", out / "training", *(["--adstnet"] if cell.adstnet else [])]
     place = places.get()
     try:
-        trained = medseg(train, out, place)
-        tested = trained and medseg(["evaluate", folder, "--model", trained["weights"]], out, place)
+        medseg = [sys.executable, "-m", "napari_medseg.cli", *map(str, train), "--json"]
+        trained = answer(medseg, out, place.enter())
     finally:
         places.put(place)
+    tested = trained and answer([sys.executable, "-c", EVALUATE, str(folder), trained["weights"]], out)
     if not trained or not tested:
         print(f"{cell.name} failed; see {out / 'log.txt'}", file=sys.stderr)
         return
@@ -133,22 +157,12 @@ def run(cell: Cell, folder: Path, options: argparse.Namespace, places: SimpleQue
     print(f"{cell.name}: Dice {tested['dice']:.3f} after {trained['epochs']:.1f} epochs", file=sys.stderr)
 
 
-def medseg(arguments: list[Any], out: Path, place: Place) -> dict[str, Any] | None:
-    """The answer of a command, or None if it failed; what it says goes to `out`/log.txt."""
-    place.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+def answer(command: list[str], out: Path, begin: Callable[[], None] | None = None) -> dict[str, Any] | None:
+    """The JSON in a command's last line, or None if it failed; what it says goes to `out`/log.txt."""
     with (out / "log.txt").open("a", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "napari_medseg.cli", *map(str, arguments), "--json"],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=os.environ | {"MEDSEG_RUNTIME": str(place.runtime)},
-            text=True,
-        )
-        if place.cores:
-            os.sched_setaffinity(process.pid, place.cores)
-        said, _ = process.communicate()
-        log.write(said)
-    return json.loads(said.splitlines()[-1]) if process.returncode == 0 else None
+        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=log, text=True, preexec_fn=begin)
+        log.write(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
 
 
 def figures(out: Path) -> dict[str, Any]:

@@ -32,13 +32,14 @@ class Cell:
         return self.data, self.network, self.adstnet
 
 
-def page(done: dict[Cell, dict[str, Any]], budget: float, at_once: int, planned: int) -> str:
+def page(done: dict[Cell, dict[str, Any]], budget: float, at_once: int, share: float | None, planned: int) -> str:
     """The table as a page of the documentation."""
     lines = [
         "# What each network learns in the same time",
         "",
         f"Fresh weights, the `quick` recipe, {budget:g} minutes of wall-clock time a training, validation included, on "
-        f"{os.cpu_count()} {platform.machine()} cores without a GPU, {at_once} at a time.",
+        f"{os.cpu_count()} {platform.machine()} cores without a GPU, {at_once} at a time"
+        f"{f', each with {share:g} of a core and never more' if share else ''}.",
         f"Made by `benchmarks/equal_budget.py`; {len(done)} of {planned} trainings are done.",
         "Dice is the mean over the test images, each averaged over the seeds; in brackets its 95 % bootstrap interval "
         "over images. *Against the U-Net* is the mean difference, image by image, from the U-Net without a head; "
