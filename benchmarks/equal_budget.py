@@ -128,9 +128,9 @@ def prepared(source: Path, folder: Path, side: int) -> Path:
 
 
 def cores_of(number: int, of: int) -> frozenset[int]:
-    """The cores of one of so many places; none where cores cannot be chosen."""
+    """The cores of one of so many places, one at least, which others may use, too; none where none can be chosen."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    return frozenset(cores[number::of])
+    return frozenset(cores[number::of] or cores[number % len(cores) :][:1] if cores else [])
 
 
 def run(cell: Cell, folder: Path, options: argparse.Namespace, places: SimpleQueue[Place]) -> None:

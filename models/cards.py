@@ -18,6 +18,9 @@ SHIPPED = Path(__file__).parent / "weights"
 ANSWERS = ("instances", "mask")
 """What a model can answer with."""
 
+PLANES = ("slices", "consensus")
+"""How a model does volumes."""
+
 LARGEST = 2**20
 """Bytes that a card may have; a usual one has a thousand."""
 
@@ -37,6 +40,9 @@ class ModelCard:
         tile: side, in pixels, of the pieces in which it sees an image, in prediction and in fine-tuning, for a network
             that works at one size; None for one that takes any.
         highest_lr: highest learning rate of AdamW that it bears in fine-tuning; None for one that is not delicate.
+        context: neighbours on each side of a slice of a volume that the network reads as further channels (2.5D), in
+            their order and with its own among them; `in_channels` counts them all.
+        planes: how it does volumes: "slices" one by one, or the "consensus" of slices along all three axes.
         labels: name of each label in a mask; 0 is background and has none.
         answers: what it can answer with, the usual one first: "mask" (one label a class), "instances" (one an object).
         parameters: number of weights.
@@ -67,6 +73,8 @@ class ModelCard:
     scale: float = 1.0
     tile: int | None = None
     highest_lr: float | None = None
+    context: int = 0
+    planes: str = "slices"
     labels: dict[int, str] = field(default_factory=lambda: {1: "object"})
     answers: tuple[str, ...] = ("mask",)
     parameters: int = 0
@@ -92,6 +100,10 @@ class ModelCard:
             "scale": _is_number(self.scale) and 1 / 64 <= self.scale <= 64,
             "tile": self.tile is None or _is_count(self.tile, 64, 4096),
             "highest_lr": self.highest_lr is None or (_is_number(self.highest_lr) and 0 < self.highest_lr <= 1),
+            "context": _is_count(self.context, 0, 8)
+            and _is_count(self.in_channels, 1, 256)
+            and self.in_channels % (2 * self.context + 1) == 0,
+            "planes": self.planes in PLANES,
             "encoder_only": isinstance(self.encoder_only, bool),
             "labels": isinstance(self.labels, dict)
             and all(_is_count(label, 1, 255) and _is_text(name) for label, name in self.labels.items()),

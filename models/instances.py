@@ -16,7 +16,11 @@ STANDS_OUT = 0.25
 """Pixels by which a maximum of the distance must rise above the saddle to a higher one, to be an object of its own."""
 
 
-def split_touching(mask: npt.NDArray[Any], *, smallest: int = 15) -> npt.NDArray[Any]:
+SMALLEST = 15
+"""Pixels that an object has at least; those that are smaller are dropped."""
+
+
+def split_touching(mask: npt.NDArray[Any], *, smallest: int = SMALLEST) -> npt.NDArray[Any]:
     """One label for each object of a mask.
 
     Each maximum of the smoothed distance map that stands out, plateaus being one, is the seed of an object; a
@@ -32,19 +36,33 @@ def split_touching(mask: npt.NDArray[Any], *, smallest: int = 15) -> npt.NDArray
     labels = np.zeros(mask.shape, np.uint32)
     count = 0
     for index in np.ndindex(*mask.shape[:-2]):
-        objects = _split_plane(mask[index] > 0, smallest)
+        objects = split_plane(mask[index] > 0, smallest)
         labels[index] = np.where(objects > 0, objects + count, 0)
         count = max(count, int(labels[index].max()))
     return as_mask(labels)
 
 
-def _split_plane(foreground: npt.NDArray[np.bool_], smallest: int) -> npt.NDArray[np.uint32]:
+def split_plane(
+    foreground: npt.NDArray[np.bool_], smallest: int = SMALLEST, origin: tuple[int, int] = (0, 0)
+) -> npt.NDArray[np.uint32]:
+    """Labels 1 to n of the objects of one plane, or of a part of it.
+
+    Args:
+        foreground: (Y, X).
+        smallest: objects of fewer pixels are dropped.
+        origin: row and column in the plane that the part begins with: where two objects have the same right to a
+            pixel, its place in the plane decides, so that the answer does not depend on what else is seen.
+    """
     # One pixel of border, so that an object cut by the image's edge has its maximum there and not beyond it.
     distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(np.pad(foreground, 1))[1:-1, 1:-1], 1.0)
     distance[~foreground] = -1  # lower than the top of the thinnest object
     walled = np.pad(distance, 1, constant_values=-1)
     tops = local_maxima(reconstruction(walled - STANDS_OUT, walled))[1:-1, 1:-1]
     seeds, _ = ndimage.label(tops & foreground, structure=np.ones((3, 3)))
+    rows, columns = (
+        np.arange(first, first + side) % 4096 for first, side in zip(origin, foreground.shape, strict=True)
+    )
+    distance -= 1e-9 * (rows[:, None] + columns / 4096)
     objects = watershed(-distance, seeds, connectivity=2, mask=foreground)  # corners connect, as for the seeds
     sizes = np.bincount(objects.ravel())
     kept = np.flatnonzero(sizes >= smallest)

@@ -18,8 +18,10 @@ class Prediction:
         confidence: uint8 in the same shape: 255 times the probability of the winning class, so 128 to 255 for
             a binary network.
         probabilities: float16, (classes, *mask_shape), only if asked for; one class: of the foreground.
+        notices: what the user has to know about how it was done, e.g. that the memory was not enough at first.
     """
 
     labels: npt.NDArray[Any]
     confidence: npt.NDArray[np.uint8]
     probabilities: npt.NDArray[np.float16] | None = None
+    notices: tuple[str, ...] = ()

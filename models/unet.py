@@ -62,8 +62,9 @@ class UNet(nn.Module):
         for level, conv in enumerate(self.down):
             x = conv(x if level == 0 else F.max_pool2d(x, 2))  # (B, base 2^level, H / 2^level, W / 2^level)
             skips.append(x)
+        skips.pop()  # x itself; popped, each is let go of as soon as it was used
         for level in reversed(range(len(self.up))):
-            x = self.merge[level](torch.cat([skips[level], self.up[level](x)], dim=1))
+            x = self.merge[level](torch.cat([skips.pop(), self.up[level](x)], dim=1))
         logits = self.head(x)[..., :height, :width]
         return [logits] if self.training else logits
 

@@ -6,9 +6,12 @@ import contextlib
 import time
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from filelock import FileLock
 
 from ..errors import EngineError
@@ -68,13 +71,49 @@ class Engine:
             "predictor", "napari_medseg.models.engine.predictor:segment", image, model, progress=progress, **options
         )
 
-    def prompt_start(self, session: str, image: MedicalImage) -> None:
-        """Send an image that prompts will be about, under a name of the caller's choice.
+    def segment_file(
+        self,
+        path: str | Path,
+        part: str,
+        model: str,
+        out: str | Path,
+        *,
+        progress: Callable[[float], None] | None = None,
+        **options: Any,
+    ) -> Job:
+        """Have the predictor segment an image that it opens by itself, into a mask on disk: neither need fit in memory.
+
+        The job's result is a `Streamed`. Cancelled, or ended in any other way, it goes on from there when the same is
+        asked for again.
+
+        Args:
+            path: file or folder of the image.
+            part: which image in it, see `formats.parts`; "" for the one there is, or the largest.
+            model: name of a shipped model, or a weights file.
+            out: folder for the mask, ending in ".ome.zarr"; `LabelStore.open` opens it.
+            progress: called with the share done; from another thread.
+            **options: of `predict`: `instances`, `confidence`, `skip_empty`, `tile`, ...
+        """
+        function = "napari_medseg.models.streaming.file:segment_file"
+        places = str(Path(path).absolute()), part, model, str(Path(out).absolute())
+        return self.submit("predictor", function, *places, progress=progress, **options)
+
+    def prompt_start(self, session: str, image: MedicalImage, limits: npt.NDArray[np.float64] | None = None) -> None:
+        """Send an image that prompts will be about.
+
+        Args:
+            session: a name of the caller's choice.
+            image: a plane of an image, say.
+            limits: (C, 2), intensities that become 0 and 1; by default percentiles of what is sent.
 
         Raises:
             EngineError: the predictor does not answer.
         """
-        self._prompts.start(session, image)
+        self._prompts.start(session, image, limits)
+
+    def prompt_forget(self, sessions: Collection[str]) -> None:
+        """Let go of images; nobody will ask about them any more."""
+        self._prompts.forget(sessions)
 
     def prompt(self, session: str, prompts: Prompts, now: Region) -> Proposal:
         """What the newest prompt makes of an object. Waits for no job.

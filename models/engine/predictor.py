@@ -32,9 +32,13 @@ def segment(
     `model` is a name or a weights file.
     """
     use_threads()
+    return predict(network_of(model), image, progress=progress, cancel=cancel, give_way=GATE.wait, **options)
+
+
+def network_of(model: str) -> nn.Module:
+    """The network of a name or a weights file, which stays loaded."""
     path, card = resolve_model(model)
-    network = _network(str(path or model), card.sha256)
-    return predict(network, image, progress=progress, cancel=cancel, give_way=GATE.wait, **options)
+    return _network(str(path or model), card.sha256)
 
 
 def device_name() -> str:

@@ -89,15 +89,23 @@ def usable_image(path: Path) -> MedicalImage:
     Raises:
         ImageError: it cannot be read, or none of its values is a number.
     """
-    image = read_image(path)
+    return usable(read_image(path), path.name)
+
+
+def usable(image: MedicalImage, called: str) -> MedicalImage:
+    """The image itself; says so if some of its values are not numbers, which count as dark.
+
+    Raises:
+        ImageError: none of its values is a number.
+    """
     if image.data.dtype.kind != "f":
         return image
     broken = image.data.size - int(np.count_nonzero(np.isfinite(image.data)))
     if broken == image.data.size:
         raise ImageError(
-            f"'{path.name}' has no pixels that can be used: all its values are NaN (not a number) or infinite. "
+            f"'{called}' has no pixels that can be used: all its values are NaN (not a number) or infinite. "
             "Export it again from the program that made it."
         )
     if broken:
-        note(f"'{path.name}': {broken} of its {image.data.size} values are NaN or infinite; NaN counts as dark.")
+        note(f"'{called}': {broken} of its {image.data.size} values are NaN or infinite; NaN counts as dark.")
     return image

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,14 +16,27 @@ import typer
 
 from napari_medseg.models.durable import WriteError, make_folder
 from napari_medseg.models.engine.client import Engine
-from napari_medseg.models.errors import CancelledError, ImageError, MedSegError, ModelError
-from napari_medseg.models.reading import is_image
-from napari_medseg.models.tiff import stem
-from napari_medseg.models.writing import mask_ending, write_mask
+from napari_medseg.models.errors import CancelledError, EngineError, MedSegError, ModelError
+from napari_medseg.models.formats.kinds import stem
+from napari_medseg.models.formats.opening import open_image
+from napari_medseg.models.label_store import LabelStore
+from napari_medseg.models.streaming.streamed import Streamed
+from napari_medseg.models.writing import write_mask
 
-from .answering import AsJson, answer, clear_errors, fail
-from .naming import ChosenModel, chosen_model, usable_image
+from .answering import AsJson, answer, clear_errors, fail, note
+from .naming import ChosenModel, chosen_model, usable
+from .segment_inputs import images_in, targets_for
+from .segment_record import Record
 from .waiting import bars, engine, show_share, wait_for
+
+LARGE = 2**27
+"""Pixels of a mask above which it goes to disk as it is made."""
+
+ON_DISK = ".ome.zarr"
+"""Ending of such a mask, if its format does not say where the image lies in the patient."""
+
+PLACED = (".nii.gz", ".nrrd", ".mha")
+"""Endings of masks that do."""
 
 
 class Answer(StrEnum):
@@ -44,30 +58,39 @@ def segment(
         Answer | None,
         typer.Option("--answer", help="A number for each object, or one mask. By default what the model's card says."),
     ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Make masks anew that were made before.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Segment images. The mask of IN is written as OUT/NAME.png, or OUT/NAME.tif for TIFF files.
+    """Segment images. The mask of IN is written as OUT/NAME, in a format that fits that of IN.
 
-    An image that cannot be segmented does not stop the others: it is named at the end, with the reason, and the
-    exit code is 1.
+    That is .nii.gz for NIfTI and DICOM, .nrrd, .mha, .tif or .ome.zarr for their like, and .png for pictures. The mask
+    of a picture or a TIFF that is too large for the memory is written as .ome.zarr. A folder that holds a DICOM series
+    or is an OME-Zarr image is one image; of other folders, the images in them are taken.
+
+    A mask that was made before, by the same model of the same image, stays: started again, the command goes on where
+    it stopped. An image that cannot be segmented does not stop the others: it is named at the end, with the reason, and
+    the exit code is 1.
     """
-    images, failed = _found(inputs)
-    targets = _targets(images, out)
+    images, failed = images_in(inputs)
+    targets = targets_for(images, out)
     chosen = chosen_model(model)
     instances = _instances(chosen, answers)
     make_folder(out)
     if not os.access(out, os.W_OK):  # before hours of segmenting, not after
         raise WriteError(f"You may not write in '{out}'. Nothing was written; choose another folder for the masks.")
+    record = Record.of(out, chosen, instances=instances)
     with contextlib.ExitStack() as stack:
-        work = _Work(chosen.reference, instances, lambda: stack.enter_context(engine()), failed=failed)
-        work.run(targets, out)
-    value = {"model": model, "written": work.written, "failed": work.failed}
+        work = _Work(chosen.reference, instances, lambda: stack.enter_context(engine()), record, again, failed=failed)
+        work.run(targets)
+    value = {"model": model, "written": work.written, "skipped": work.skipped, "failed": work.failed}
     done = f"{len(work.written)} {_masks(len(work.written))} written to {out}."
+    if work.skipped:
+        done += f" {len(work.skipped)} {_masks(len(work.skipped))} there already; --again makes them anew."
     if not work.failed:
         answer(value, as_json=as_json, text=done)
         return
     reasons = "\n".join(f"  {entry['image']}: {entry['reason']}" for entry in work.failed)
-    of = len(work.failed) + len(work.written)
+    of = len(work.failed) + len(work.written) + len(work.skipped)
     fail(f"{done} {len(work.failed)} of {of} failed:\n{reasons}", as_json=as_json, value=value)
 
 
@@ -79,18 +102,24 @@ class _Work:
         model: what the engine takes.
         instances: number the objects.
         connect: gives the engine; called when there is something to segment, which a bad file is not.
+        record: of what is done.
+        again: make masks anew that are done.
         written: image, mask and number of labels of each mask.
+        skipped: image and mask of each that was done before.
         failed: image and reason of each that has none.
     """
 
     model: str
     instances: bool
     connect: Callable[[], Engine]
+    record: Record
+    again: bool
     written: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
     _engine: Engine | None = None
 
-    def run(self, targets: dict[Path, Path], out: Path) -> None:
+    def run(self, targets: dict[Path, Path]) -> None:
         """Segment each image; a bad one is written down, trouble with the model or the engine ends it all."""
         with bars() as progress:
             show = show_share(progress, "Segmenting")
@@ -101,66 +130,65 @@ class _Work:
                     show(done + share / len(targets))
 
                 within(0.0)
+                known = None if self.again else self.record.is_done(image, [target, _on_disk(target)])
+                if known:
+                    self.skipped.append({"image": str(image), "mask": str(known)})
+                    continue
                 try:
-                    labels = self._segment(image, target, within)
+                    mask, labels = self._segment(image, target, within)
                 except CancelledError as error:
                     kept = len(self.written)
-                    raise CancelledError(f"Stopped; {kept} {_masks(kept)} written to {out} before.") from error
+                    raise CancelledError(
+                        f"Stopped; {kept} {_masks(kept)} written to {self.record.folder} before. The same command "
+                        "goes on from there."
+                    ) from error
                 except ModelError:
                     raise  # no other image would fare better
                 except MedSegError as error:
                     self.failed.append({"image": str(image), "reason": str(error)})
                 else:
-                    self.written.append({"image": str(image), "mask": str(target), "labels": labels})
+                    self.written.append({"image": str(image), "mask": str(mask), "labels": labels})
 
-    def _segment(self, path: Path, target: Path, progress: Callable[[float], None]) -> int:
-        """Write the mask of one image; how many labels it has."""
-        image = usable_image(path)
+    def _segment(self, path: Path, target: Path, progress: Callable[[float], None]) -> tuple[Path, int]:
+        """Write the mask of one image; where it is, and how many labels it has."""
+        opened = open_image(path)
+        for notice in opened.notices:
+            note(f"'{path.name}': {notice}")
+        if np.prod(opened.image.mask_shape, dtype=np.int64) > LARGE:
+            target, labels = self._stream(path, opened.part, target, progress)
+        else:
+            image = usable(opened.image.loaded(), path.name)
+            predicted = self._answer("segment", image, self.model, instances=self.instances, progress=progress)
+            write_mask(target, predicted.labels, image, source=opened)
+            labels = int(np.count_nonzero(np.unique(predicted.labels)))
+        self.record.add(path, target)
+        return target, labels
+
+    def _stream(self, path: Path, part: str, target: Path, progress: Callable[[float], None]) -> tuple[Path, int]:
+        """The same for an image that may not fit into memory: the engine opens it, and its mask goes to disk."""
+        on_disk = _on_disk(target)
+        streamed: Streamed = self._answer(
+            "segment_file", path, part, self.model, on_disk, instances=self.instances, progress=progress
+        )
+        if not target.name.endswith(PLACED):
+            return on_disk, streamed.labels
+        opened = open_image(path, part)
+        write_mask(target, LabelStore.open(on_disk).read(), opened.image, source=opened)
+        shutil.rmtree(on_disk, ignore_errors=True)
+        return target, streamed.labels
+
+    def _answer(self, method: str, *args: Any, **options: Any) -> Any:
+        """What the engine says; of one that died, another one is asked next time."""
         self._engine = self._engine or self.connect()
-        job = self._engine.segment(image, self.model, instances=self.instances, progress=progress)
-        labels = wait_for(job).labels
-        write_mask(target, labels, image)
-        return int(np.count_nonzero(np.unique(labels)))
-
-
-def _found(inputs: list[Path]) -> tuple[list[Path], list[dict[str, str]]]:
-    """The images in files and folders, each once; and what is wrong with folders."""
-    found: dict[Path, Path] = {}
-    failed = []
-    for given in inputs:
         try:
-            paths = sorted(filter(is_image, given.iterdir())) if given.is_dir() else [given]
-            if not paths:
-                raise ImageError(f"There are no images in '{given}' (PNG, JPEG, TIFF or OME-TIFF).")
-        except (ImageError, OSError) as error:
-            reason = str(error) if isinstance(error, ImageError) else f"The folder cannot be read: {error.strerror}."
-            failed.append({"image": str(given), "reason": reason})
-            continue
-        for path in paths:
-            found.setdefault(path.resolve(), path)
-    return list(found.values()), failed
-
-
-def _targets(images: list[Path], out: Path) -> dict[Path, Path]:
-    """Where the mask of each image goes; refused if two would be one file, or if one would replace an image."""
-    targets: dict[Path, Path] = {}
-    for image in images:
-        target = out / f"{stem(image)}{mask_ending(image)}"
-        other = next((first for first, taken in targets.items() if taken == target), None)
-        if other is not None:
-            raise typer.BadParameter(
-                f"'{other}' and '{image}' would both be written to '{target}'. Nothing was written; "
-                "segment them one after the other, into two folders."
-            )
-        targets[image] = target
-    given = {image.resolve() for image in images}
-    for image, target in targets.items():
-        if target.resolve() in given:
-            raise typer.BadParameter(
-                f"The mask of '{image}' would replace the image '{target}'. Nothing was written; "
-                "choose another folder for the masks."
-            )
-    return targets
+            found = wait_for(getattr(self._engine, method)(*args, **options))
+        except EngineError:
+            if not self._engine.alive:
+                self._engine = None
+            raise
+        for notice in found.notices:
+            note(f"'{_name_of(args[0])}': {notice}")
+        return found
 
 
 def _instances(chosen: ChosenModel, answers: Answer | None) -> bool:
@@ -175,3 +203,12 @@ def _instances(chosen: ChosenModel, answers: Answer | None) -> bool:
 
 def _masks(count: int) -> str:
     return "mask was" if count == 1 else "masks were"
+
+
+def _on_disk(target: Path) -> Path:
+    """Where a mask stands that goes to disk as it is made."""
+    return target.with_name(f"{stem(target)}{ON_DISK}")
+
+
+def _name_of(image: Any) -> str:
+    return str(image.name)

@@ -1,11 +1,15 @@
+from typing import Any
+
+import dask.array
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from napari_medseg.models import intensity
 from napari_medseg.models.errors import ImageError
-from napari_medseg.models.intensity import SAMPLED, intensity_limits, match_channels, normalise
+from napari_medseg.models.intensity import SAMPLED, intensity_limits, intensity_sample, match_channels, normalise
 
 
 def as_input(data: np.ndarray) -> np.ndarray:
@@ -125,3 +129,38 @@ class TestChannels:
     def test_any_other_number_is_refused_and_says_both(self, given_channels: int, read: int) -> None:
         with pytest.raises(ImageError, match=rf"has {given_channels} channels, but the network reads {read}"):
             match_channels(np.zeros((2, 3, given_channels)), read)
+
+
+class TestSample:
+    @pytest.mark.parametrize("shape", [(3000, 1500, 1), (5, 1024, 1030, 3), (2, 3, 900, 1000, 1)])
+    def test_a_lazy_image_gives_the_same_sample_as_one_in_memory(self, shape: tuple[int, ...]) -> None:
+        image = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+        lazy = dask.array.from_array(image, chunks=tuple(min(side, 700) for side in shape))
+        assert np.array_equal(intensity_sample(lazy), intensity_sample(image))
+        assert np.array_equal(intensity_limits(lazy), intensity_limits(image))
+
+    def test_it_is_every_so_manieth_pixel(self) -> None:
+        image = np.arange(3 * 2048 * 2049, dtype=np.int64).reshape(3, 2048, 2049, 1)
+        assert np.array_equal(intensity_sample(image)[:, 0], np.arange(0, image.size, 3))
+
+    def test_of_a_gigantic_image_most_is_never_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(intensity, "READ", 2**20)
+        monkeypatch.setattr(intensity, "SAMPLED", 2**14)
+        read: list[int] = []
+
+        def block(block_info: Any = None) -> np.ndarray:
+            read.append(1)
+            return np.full(block_info[None]["chunk-shape"], sum(block_info[None]["chunk-location"]), np.uint8)
+
+        image = dask.array.map_blocks(
+            block, chunks=((64,) * 40, (64,) * 40, (1,)), dtype=np.uint8, meta=np.zeros((0, 0, 0), np.uint8)
+        )
+        ((low, high),) = intensity_limits(image)
+        assert len(read) <= 16  # of 1600
+        assert low < 20 < 60 < high
+
+    def test_a_grey_network_takes_the_sample_of_the_mean(self) -> None:
+        image = np.random.default_rng(0).integers(0, 255, (30, 40, 3)).astype(np.uint8)
+        assert np.array_equal(intensity_sample(image, 1), image.mean(axis=-1).reshape(-1, 1))
+        with pytest.raises(ImageError, match="has 3 channels"):
+            intensity_sample(image, 2)

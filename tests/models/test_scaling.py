@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_medseg.models.scaling import resize_labels, resize_map, resize_plane, scaled_shape
+from napari_medseg.models.scaling import Resampling, resize_labels, resize_map, resize_plane, scaled_shape
 
 SCALES = st.floats(0.05, 4)
 SIDES = st.integers(1, 40)
@@ -61,3 +61,35 @@ def test_a_map_comes_back_to_the_size_of_the_image() -> None:
     back = resize_map(resize_map(ramp, (10, 20)), (20, 40))
     assert back.shape == ramp.shape
     assert (back - ramp).abs().max() < 0.02
+
+
+class TestResampling:
+    @given(*[st.integers(2, 60)] * 4)  # torch does not enlarge a map that is one pixel wide
+    def test_both_axes_one_after_the_other_give_the_resized_map(
+        self, height: int, width: int, rows: int, columns: int
+    ) -> None:
+        values = np.random.default_rng(0).random((2, height, width), np.float32)
+        expected = resize_map(torch.from_numpy(values), (rows, columns)).numpy()
+        made = Resampling(width, columns).apply(Resampling(height, rows).apply(values, axis=1), axis=2)
+        assert made.dtype == np.float32
+        assert np.allclose(made, expected, atol=1e-5)
+
+    @given(st.integers(1, 80), st.integers(1, 80), st.data())
+    def test_a_part_is_exactly_what_it_is_in_the_whole(self, length: int, new: int, data: st.DataObject) -> None:
+        start, stop = sorted(data.draw(st.tuples(*[st.integers(0, new)] * 2)))
+        if start == stop:
+            return
+        axis = Resampling(length, new)
+        values = np.random.default_rng(0).random((1, length, 3), np.float32)
+        first, last = axis.sources(start, stop)
+        part = axis.apply(values[:, first:last], axis=1, start=start, stop=stop)
+        assert np.array_equal(part, axis.apply(values, axis=1)[:, start:stop])
+
+    @given(st.integers(1, 80), st.integers(1, 80), st.data())
+    def test_it_knows_which_values_it_needs(self, length: int, new: int, data: st.DataObject) -> None:
+        axis = Resampling(length, new)
+        known = data.draw(st.integers(1, length))
+        ready = axis.ready(known)
+        assert ready == 0 or axis.sources(0, ready)[1] <= known
+        assert ready == new or axis.sources(ready, ready + 1)[1] > known
+        assert all(axis.sources(n, n + 1)[0] >= known for n in range(axis.ready_from(known), new))

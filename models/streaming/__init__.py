@@ -1,0 +1,1 @@
+"""Segmentation of images that do not fit in memory."""

@@ -1,0 +1,484 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import dask.array
+import numpy as np
+import pytest
+import torch
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from napari_medseg.models import MedicalImage, ModelCard, create_model, predict
+from napari_medseg.models.durable import WriteError
+from napari_medseg.models.errors import CancelledError, EngineError, ImageError
+from napari_medseg.models.label_store import LabelStore
+from napari_medseg.models.streaming.running import Batch
+from napari_medseg.models.streaming.segmentation import notices, with_less
+from napari_medseg.models.streaming.settings import settings_for
+
+
+class Blurred(nn.Module):
+    """Channel k of the logits is 8 times how much brighter the mean of 5 x 5 pixels of channel k is than a half."""
+
+    def __init__(self, classes: int = 1, in_channels: int = 3) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, classes, 5, padding=2)
+        with torch.no_grad():
+            kernel = torch.eye(classes, in_channels)[..., None, None].expand(-1, -1, 5, 5)
+            self.conv.weight.copy_(8 / 25 * kernel)
+            self.conv.bias.fill_(-4.0)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.conv(image)
+
+
+def carded(network: nn.Module, **options: Any) -> nn.Module:
+    network.card = ModelCard(name="n", title="N", network="unet", **options)
+    return network
+
+
+def unet(**options: int) -> nn.Module:
+    torch.manual_seed(0)
+    return create_model("unet", **{"base": 4} | options).eval()
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+
+
+def landscape(*shape: int) -> np.ndarray:
+    coarse = torch.from_numpy(np.random.default_rng(0).random((1, 1, *(max(2, s // 16) for s in shape))))
+    grey = nn.functional.interpolate(coarse, shape, mode="bicubic")[0, 0].clip(0, 1).numpy()
+    return (255 * grey).astype(np.uint8)
+
+
+def lazy(image: np.ndarray, *chunks: int) -> Any:
+    return dask.array.from_array(image, chunks=chunks or (100,) * image.ndim)
+
+
+class TestStreamed:
+    @settings(max_examples=12, deadline=None)
+    @given(
+        height=st.integers(1, 260),
+        width=st.integers(1, 260),
+        scale=st.sampled_from([1.0, 0.5, 0.37, 1.7]),
+        tile=st.integers(64, 128),
+        overlap=st.floats(0, 0.6),
+    )
+    def test_the_answer_on_disk_is_the_one_in_memory_bit_for_bit(
+        self, tmp_path_factory: pytest.TempPathFactory, height: int, width: int, scale: float, tile: int, overlap: float
+    ) -> None:
+        out = tmp_path_factory.mktemp("out") / "mask.ome.zarr"
+        image = landscape(height, width)
+        network = carded(Blurred(), scale=scale)
+        whole = predict(network, image, tile=tile, overlap=overlap)
+        streamed = predict(network, lazy(image, 70, 50), tile=tile, overlap=overlap, out=out, confidence=True)
+        assert np.array_equal(LabelStore.open(streamed.path).read(), whole.labels)
+        assert np.array_equal(LabelStore.open(streamed.confidence).read(), whole.confidence)
+        assert not out.with_name("mask.ome.zarr.partial").exists()
+
+    @pytest.mark.parametrize("kind", ["dask", "zarr", "memmap"])
+    def test_an_image_on_disk_gives_what_it_gives_in_memory(self, tmp_path: Path, kind: str) -> None:
+        image = noise(300, 200)
+        stored: Any = lazy(image)
+        if kind == "zarr":
+            stored = zarr.create_array(tmp_path / "i.zarr", data=image, chunks=(64, 64))
+        if kind == "memmap":
+            np.save(tmp_path / "i.npy", image)
+            stored = np.load(tmp_path / "i.npy", mmap_mode="r")
+        one, other = (predict(unet(), pixels, tile=96, probabilities=True) for pixels in (image, stored))
+        assert np.array_equal(one.probabilities, other.probabilities)
+
+    @pytest.mark.parametrize(
+        ("axes", "shape", "chunks"),
+        [
+            ("ZYX", (5, 90, 80), (2, 40, 80)),
+            ("TZYX", (2, 3, 70, 80), (1, 2, 70, 30)),
+            ("YXC", (130, 140, 3), (50, 60, 3)),
+        ],
+    )
+    def test_volumes_series_and_colours_too(
+        self, tmp_path: Path, axes: str, shape: tuple[int, ...], chunks: tuple[int, ...]
+    ) -> None:
+        image = noise(*shape)
+        whole = predict(unet(), MedicalImage(image, axes), tile=64)
+        seen = MedicalImage(lazy(image, *chunks), axes, spacing=(0.5,) * len(set(axes) & set("ZYX")), unit="mm")
+        store = LabelStore.open(predict(unet(), seen, tile=64, out=tmp_path / "m.ome.zarr").path)
+        assert np.array_equal(store.read(), whole.labels)
+        assert store.axes == axes.replace("C", "")
+        assert set(store.spacing) == {0.5}
+        assert store.unit == "mm"
+
+    def test_of_a_lazy_image_no_chunk_is_read_more_often_than_needed(self) -> None:
+        read: list[Any] = []
+
+        def block(block_info: Any = None) -> np.ndarray:
+            here = block_info[None]
+            read.append(here["chunk-location"])
+            return np.full(here["chunk-shape"], 7 + 40 * here["chunk-location"][0], np.uint8)
+
+        image = dask.array.map_blocks(
+            block, chunks=((128,) * 4, (128,) * 3), dtype=np.uint8, meta=np.array((), np.uint8)
+        )
+        predict(Blurred(), image, tile=128)
+        assert len(read) == 2 * 12  # once for the range of intensities, once for the network
+
+    def test_objects_on_disk_are_numbered_as_in_memory(self, tmp_path: Path) -> None:
+        image = landscape(700, 400)
+        whole = predict(Blurred(), image, tile=128, instances=True).labels
+        streamed = predict(Blurred(), lazy(image), tile=128, instances=True, out=tmp_path / "m.ome.zarr")
+        assert np.array_equal(LabelStore.open(streamed.path).read(), whole)
+        assert streamed.labels == whole.max() >= 20
+
+    def test_it_says_how_many_classes_are_there(self, tmp_path: Path) -> None:
+        answer = predict(unet(classes=4), noise(80, 90), out=tmp_path / "m.ome.zarr")
+        assert answer.labels == np.count_nonzero(np.unique(LabelStore.open(answer.path).read()))
+        assert answer.confidence is None
+
+
+class TestMemory:
+    def test_beside_the_mask_no_more_is_held_than_a_row_of_tiles(self, tmp_path: Path) -> None:
+        import tracemalloc
+
+        class Watching(Blurred):
+            peak = 0
+
+            def forward(self, image: torch.Tensor) -> torch.Tensor:
+                Watching.peak = max(Watching.peak, tracemalloc.get_traced_memory()[0])
+                return super().forward(image)
+
+        def block(block_info: Any = None) -> np.ndarray:
+            return np.zeros(block_info[None]["chunk-shape"], np.uint8)
+
+        peaks = []
+        for height in (2048, 6144):
+            image = dask.array.map_blocks(
+                block, chunks=((256,) * (height // 256), (512,)), dtype=np.uint8, meta=np.array((), np.uint8)
+            )
+            Watching.peak = 0
+            tracemalloc.start()
+            predict(Watching(), image, tile=256, out=tmp_path / f"{height}.ome.zarr", batch=2)
+            tracemalloc.stop()
+            peaks.append(Watching.peak)
+        # three times as high; strips that wait to be written come and go
+        assert peaks[1] < peaks[0] + 1.5e6 < 6144 * 512 * 4
+
+
+class TestResuming:
+    def stopped(self, network: nn.Module, image: Any, out: Path, share: float, **options: Any) -> None:
+        """A segmentation that was cancelled when that share was done."""
+        shares = [0.0]
+        with pytest.raises(CancelledError, match="goes on from there"):
+            predict(
+                network, image, tile=128, out=out, progress=shares.append, cancel=lambda: shares[-1] > share, **options
+            )
+
+    @pytest.mark.parametrize("scale", [1.0, 0.5])
+    @pytest.mark.parametrize("instances", [False, True])
+    def test_what_was_done_is_not_done_again(self, tmp_path: Path, scale: float, instances: bool) -> None:
+        class Counting(Blurred):
+            asked = 0
+
+            def forward(self, image: torch.Tensor) -> torch.Tensor:
+                Counting.asked += 1
+                return super().forward(image)
+
+        network = carded(Counting(), scale=scale)
+        image = landscape(2100, 300)
+        whole = predict(network, image, tile=128, instances=instances).labels
+        needed, Counting.asked = Counting.asked, 0
+        out = tmp_path / "m.ome.zarr"
+        self.stopped(network, image, out, 0.7, instances=instances)
+        assert not out.exists()
+        before, Counting.asked = Counting.asked, 0
+        done = predict(network, lazy(image), tile=128, out=out, instances=instances)
+        assert 0.4 < done.resumed < 0.75
+        assert Counting.asked < 0.6 * needed
+        assert before + Counting.asked < 1.35 * needed
+        assert np.array_equal(LabelStore.open(out).read(), whole)
+
+    def test_volumes_go_on_with_the_slice_that_was_next(self, tmp_path: Path) -> None:
+        image = noise(6, 80, 90)
+        self.stopped(unet(), image, tmp_path / "m.ome.zarr", 0.5)
+        done = predict(unet(), image, tile=128, out=tmp_path / "m.ome.zarr")
+        assert done.resumed >= 0.5
+        assert np.array_equal(LabelStore.open(done.path).read(), predict(unet(), image, tile=128).labels)
+
+    @pytest.mark.parametrize("other", ["image", "model", "settings"])
+    def test_other_work_does_not_go_on_with_it(self, tmp_path: Path, other: str) -> None:
+        image = landscape(1100, 200)
+        self.stopped(Blurred(), image, tmp_path / "m.ome.zarr", 0.7)
+        network: nn.Module = Blurred()
+        options: dict[str, Any] = {}
+        if other == "image":
+            image = image[::-1].copy()
+            image[0, 0] ^= 1
+        elif other == "model":
+            network.conv.bias.data += 0.1
+        else:
+            options["overlap"] = 0.5
+        done = predict(network, image, tile=128, out=tmp_path / "m.ome.zarr", **options)
+        assert done.resumed == 0
+        assert np.array_equal(LabelStore.open(done.path).read(), predict(network, image, tile=128, **options).labels)
+
+    def test_an_older_mask_stays_until_the_new_one_is_whole(self, tmp_path: Path) -> None:
+        out = tmp_path / "m.ome.zarr"
+        first = predict(Blurred(), landscape(600, 200), tile=128, out=out)
+        old = LabelStore.open(first.path).read()
+        self.stopped(Blurred(), 255 - landscape(600, 200), out, 0.5)
+        assert np.array_equal(LabelStore.open(out).read(), old)
+        predict(Blurred(), 255 - landscape(600, 200), tile=128, out=out)
+        assert not np.array_equal(LabelStore.open(out).read(), old)
+
+    def test_a_note_that_is_damaged_means_to_begin_anew(self, tmp_path: Path) -> None:
+        out = tmp_path / "m.ome.zarr"
+        self.stopped(Blurred(), landscape(1100, 200), out, 0.7)
+        (tmp_path / "m.ome.zarr.partial" / "progress.json").write_text("{")
+        assert predict(Blurred(), landscape(1100, 200), tile=128, out=out).resumed == 0
+
+
+class TestFaults:
+    def test_something_else_than_a_mask_is_never_replaced(self, tmp_path: Path) -> None:
+        (tmp_path / "work.ome.zarr").mkdir()
+        (tmp_path / "work.ome.zarr" / "thesis.txt").write_text("years of it")
+        for name in ("work.ome.zarr", "mask.tif"):
+            with pytest.raises(WriteError, match="Nothing was written"):
+                predict(Blurred(), noise(80, 80), out=tmp_path / name)
+        assert (tmp_path / "work.ome.zarr" / "thesis.txt").read_text() == "years of it"
+
+    def test_a_full_disk_leaves_the_older_mask_and_what_was_done(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = tmp_path / "m.ome.zarr"
+        predict(Blurred(), noise(600, 200), tile=128, out=out)
+        old = LabelStore.open(out).read()
+        write = LabelStore.write
+
+        def full(store: LabelStore, region: tuple[slice, ...], labels: np.ndarray) -> None:
+            if region[0].start >= 1024:
+                from napari_medseg.models.durable import explained
+
+                with explained(store.path):
+                    raise OSError(28, "No space left on device")
+            write(store, region, labels)
+
+        monkeypatch.setattr(LabelStore, "write", full)
+        with pytest.raises(WriteError, match="disk is full"):
+            predict(Blurred(), landscape(1500, 200), tile=128, out=out)
+        assert np.array_equal(LabelStore.open(out).read(), old)
+        monkeypatch.undo()
+        assert predict(Blurred(), landscape(1500, 200), tile=128, out=out).resumed == pytest.approx(1024 / 1500)
+
+    def test_an_image_that_vanishes_in_the_middle_is_named(self, tmp_path: Path) -> None:
+        stored = zarr.create_array(tmp_path / "i.zarr", data=noise(900, 100), chunks=(100, 100))
+        image = MedicalImage(dask.array.from_array(stored, chunks=stored.chunks), "YX", name="slide")
+
+        def vanish(share: float) -> None:
+            if share > 0.5:
+                (tmp_path / "i.zarr" / "c" / "8" / "0").write_bytes(b"gone")
+
+        with pytest.raises(ImageError, match=r"'slide' cannot be read any further"):
+            predict(Blurred(), image, tile=64, progress=vanish, out=tmp_path / "m.ome.zarr")
+        assert not (tmp_path / "m.ome.zarr").exists()
+
+    def test_tiles_of_nan_are_dark(self, tmp_path: Path) -> None:
+        image = landscape(300, 300).astype(np.float32)
+        image[100:] = np.nan
+        labels = LabelStore.open(predict(Blurred(), lazy(image), tile=64, out=tmp_path / "m.ome.zarr").path).read()
+        assert labels[:90].any()
+        assert not labels[110:].any()
+
+
+class Greedy(Blurred):
+    """Runs out of memory for more than so many pixels at once, as torch's devices say so."""
+
+    def __init__(self, most: int, error: Exception) -> None:
+        super().__init__()
+        self.most, self.error, self.seen = most, error, []
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        if image.shape[0] * image.shape[2] * image.shape[3] > self.most:
+            raise self.error
+        self.seen.append(tuple(image.shape))
+        return super().forward(image)
+
+
+SAID = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:119] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 17 GB)"),
+    MemoryError(),
+]
+
+
+class TestOutOfMemory:
+    @pytest.mark.parametrize("error", SAID, ids=lambda error: type(error).__name__)
+    def test_fewer_tiles_at_once_give_the_same_answer(self, error: Exception) -> None:
+        image = landscape(400, 300)
+        network = Greedy(3 * 128 * 128, error)
+        answer = predict(network, image, tile=128, batch=8)
+        assert max(shape[0] for shape in network.seen) == 2
+        assert np.array_equal(answer.labels, predict(Blurred(), image, tile=128).labels)
+        assert answer.notices == ("There was not enough memory for 8 pieces at once; 2 at once were used.",)
+
+    def test_then_smaller_tiles_for_the_whole_image(self, tmp_path: Path) -> None:
+        image = landscape(600, 300)
+        network = Greedy(100 * 100, SAID[0])
+        answer = predict(network, image, tile=256, batch=4, out=tmp_path / "m.ome.zarr")
+        assert {shape[2:] for shape in network.seen} == {(64, 64)}
+        assert np.array_equal(LabelStore.open(answer.path).read(), predict(Blurred(), image, tile=64).labels)
+        assert answer.notices == (
+            "There was not enough memory for pieces of 256 px; pieces of 64 px were used, so the mask may differ a "
+            "little.",
+        )
+
+    def test_in_the_end_it_says_that_it_cannot_be_done(self) -> None:
+        network = Greedy(10, SAID[0]).train()
+        with pytest.raises(EngineError, match="not enough memory"):
+            predict(network, landscape(100, 100))
+        assert network.training
+
+    def test_tiles_of_a_network_that_works_at_one_size_stay(self) -> None:
+        network = carded(Greedy(100 * 100, SAID[0]), tile=128)
+        with pytest.raises(EngineError, match="128 px"):
+            predict(network, landscape(300, 300))
+
+    def test_the_graphics_card_gives_up_before_the_processor_does(self) -> None:
+        cpu = settings_for(unet(), tile=256, overlap=0.25, batch=8, device="cpu", precision="float32", skip_empty=False)
+        asked = replace(cpu, device=torch.device("cuda"))
+        tried = [asked]
+        for _ in range(5):
+            tried.append(with_less(tried[-1], asked))
+        with pytest.raises(EngineError, match="close other programs"):
+            with_less(tried[-1], asked)
+        assert [(s.device.type, s.tile) for s in tried] == [
+            *(("cuda", tile) for tile in (256, 128, 64)),
+            *(("cpu", tile) for tile in (256, 128, 64)),
+        ]
+        assert "the processor did it" in next(notices(asked, tried[3], Batch(1)))
+
+    def test_other_errors_of_a_network_are_no_lack_of_memory(self) -> None:
+        with pytest.raises(RuntimeError, match="shape"):
+            predict(Greedy(10, RuntimeError("shape mismatch")), landscape(100, 100))
+
+
+class TestSkipping:
+    def counted(self, image: np.ndarray, **options: Any) -> tuple[int, Any]:
+        class Counting(Blurred):
+            asked = 0
+
+            def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+                Counting.asked += len(tiles)
+                return super().forward(tiles)
+
+        Counting.asked = 0
+        answer = predict(Counting(**options.pop("network", {})), image, tile=64, overlap=0.0, **options)
+        return Counting.asked, answer
+
+    @pytest.mark.parametrize("background", [4, 240])
+    @pytest.mark.parametrize("classes", [1, 3])
+    def test_only_tiles_with_something_on_them_are_asked_about(self, background: int, classes: int) -> None:
+        image = np.random.default_rng(0).normal(background, 2, (640, 640)).clip(0, 255).astype(np.uint8)
+        image[200:300, 200:300] = noise(100, 100)
+        image[500:506, 500:506] = 128
+        tissue = {"network": {"classes": classes}}
+        asked, answer = self.counted(image, skip_empty=True, **tissue)
+        assert 6 <= asked <= 12  # of 100
+        assert not answer.labels[:190].any()
+        assert self.counted(image, **tissue)[0] == 100
+
+    def test_a_section_that_fills_the_image_has_no_background(self) -> None:
+        image = np.random.default_rng(0).normal(128, 2, (320, 320)).astype(np.uint8)
+        image[:64], image[-64:] = 0, 255
+        assert self.counted(image, skip_empty=True)[0] == 25
+
+    def test_where_something_is_the_answer_is_the_same(self) -> None:
+        image = np.full((320, 320), 3, np.uint8)
+        image[100:180, 120:220] = 200
+        one, other = (self.counted(image, skip_empty=skip)[1].labels for skip in (True, False))
+        assert np.array_equal(one, other)
+
+
+class TestVolumes:
+    def test_neighbouring_slices_are_channels_where_the_card_says_so(self) -> None:
+        class Neighbours(nn.Module):
+            """Foreground where the slice after is brighter than the slice before."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.conv = nn.Conv2d(3, 1, 1)
+                with torch.no_grad():
+                    self.conv.weight.copy_(torch.tensor([-8.0, 0, 8.0])[None, :, None, None])
+                    self.conv.bias.fill_(-1.0)
+
+            def forward(self, image: torch.Tensor) -> torch.Tensor:
+                return self.conv(image)
+
+        network = carded(Neighbours(), in_channels=3, context=1)
+        volume = np.stack([np.full((70, 80), value, np.uint8) for value in (0, 0, 100, 200, 200, 0)])
+        frames = np.stack([volume, volume[::-1]])
+        for image, axes in ((volume, "ZYX"), (frames, "TZYX"), (lazy(frames, 1, 2, 70, 80), "TZYX")):
+            labels = predict(network, MedicalImage(image, axes)).labels
+            first = labels.reshape(-1, 6, 70, 80)[0]
+            assert first[:, 35, 40].tolist() == [0, 1, 1, 1, 0, 0], axes
+            assert (first == first[:, :1, :1]).all()
+        assert labels[1, :, 0, 0].tolist() == [1, 1, 0, 0, 0, 0]
+
+    def test_a_card_whose_channels_do_not_fit_its_neighbours_is_none(self) -> None:
+        from napari_medseg.models.errors import ModelError
+
+        with pytest.raises(ModelError, match="context"):
+            ModelCard(name="n", title="N", network="unet", in_channels=4, context=1)
+        with pytest.raises(ModelError, match="planes"):
+            ModelCard(name="n", title="N", network="unet", planes="cubes")
+
+    def test_consensus_is_the_mean_of_the_slices_along_three_axes(self) -> None:
+        volume = landscape(64 * 64, 64).reshape(64, 64, 64)
+        alone = [
+            np.moveaxis(
+                predict(Blurred(), MedicalImage(np.moveaxis(volume, axis, 0), "ZYX"), probabilities=True).probabilities[
+                    0
+                ],
+                0,
+                axis,
+            ).astype(np.float32)
+            for axis in range(3)
+        ]
+        answer = predict(carded(Blurred(), planes="consensus"), MedicalImage(volume, "ZYX"), probabilities=True)
+        assert np.allclose(answer.probabilities[0], np.mean(alone, axis=0), atol=2e-3)
+        assert np.mean(answer.labels == (np.mean(alone, axis=0) > 0.5)) > 0.999
+
+    def test_consensus_sees_thick_slices_with_square_pixels(self) -> None:
+        seen: set[tuple[int, int]] = set()
+
+        class Watching(Blurred):
+            def forward(self, image: torch.Tensor) -> torch.Tensor:
+                seen.add(tuple(image.shape[-2:]))
+                return super().forward(image)
+
+        image = MedicalImage(noise(20, 64, 70), "ZYX", (4.0, 1.0, 1.0), "mm")
+        answer = predict(carded(Watching(), planes="consensus"), image)
+        assert seen == {(64, 70), (80, 70), (80, 64)}
+        assert answer.labels.shape == (20, 64, 70)
+
+    def test_consensus_goes_to_disk_and_frame_by_frame(self, tmp_path: Path) -> None:
+        network = carded(Blurred(), planes="consensus")
+        image = MedicalImage(noise(2, 8, 64, 66), "TZYX")
+        whole = predict(network, image)
+        streamed = predict(network, image.with_data(lazy(image.data)), out=tmp_path / "m.ome.zarr")
+        assert np.array_equal(LabelStore.open(streamed.path).read(), whole.labels)
+        alone = predict(network, MedicalImage(image.data[1], "ZYX"))
+        assert np.mean(alone.labels == whole.labels[1]) > 0.98
+
+
+def test_progress_of_a_numbered_mask_ends_at_1(tmp_path: Path) -> None:
+    shares: list[float] = []
+    predict(
+        Blurred(), landscape(300, 300), tile=64, instances=True, out=tmp_path / "m.ome.zarr", progress=shares.append
+    )
+    assert shares == sorted(set(shares))
+    assert shares[-1] == pytest.approx(1)

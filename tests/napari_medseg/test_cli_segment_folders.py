@@ -1,0 +1,160 @@
+"""Folders of many images, volumes, and images that are larger than memory."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import tifffile
+from typer.testing import CliRunner
+
+from napari_medseg.cli import app
+from napari_medseg.cli.segment_record import NAME
+from napari_medseg.models.label_store import LabelStore
+from napari_medseg.models.reading import read_mask
+
+
+@pytest.fixture
+def folder(nuclei, tmp_path):
+    """A folder of three images."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in (1, 2, 3):
+        image, _ = nuclei(number)
+        image.rename(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """Three slices with a bright ball, turned and tilted, as NIfTI."""
+    z, y, x = np.ogrid[:3, :70, :80]
+    data = (20 + 200 * (((y - 35) / 20) ** 2 + ((x - 40) / 25) ** 2 + ((z - 1) / 3) ** 2 < 1)).astype(np.int16)
+    affine = np.array([[0, -0.7, 0, 30], [0.8, 0, 0, -20], [0, 0, 2.5, 100], [0, 0, 0, 1.0]])
+    file = tmp_path / "ball.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(data.T, affine), file)
+    return file
+
+
+def when_made(out: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != NAME}
+
+
+class TestGoingOn:
+    def test_what_is_done_is_skipped_and_only_the_rest_is_made(self, medseg, folder, tmp_path):
+        out = tmp_path / "out"
+        rest = (folder / "3.png").read_bytes()
+        (folder / "3.png").unlink()
+        assert medseg("segment", folder, "-o", out).code == 0
+        before = when_made(out)
+        (folder / "3.png").write_bytes(rest)
+
+        ran = medseg("segment", folder, "-o", out, "--json")
+
+        assert ran.code == 0, ran.err
+        assert [Path(entry["mask"]).name for entry in ran.json["skipped"]] == ["1.png", "2.png"]
+        assert [Path(entry["mask"]).name for entry in ran.json["written"]] == ["3.png"]
+        assert when_made(out).items() >= before.items()
+        said = medseg("segment", folder, "-o", out).out
+        assert "3 masks were there already; --again makes them anew" in said
+
+    def test_an_image_that_changed_another_answer_or_again_is_made_anew(self, medseg, folder, tmp_path):
+        out = tmp_path / "out"
+        medseg("segment", folder, "-o", out)
+        os.utime(folder / "2.png", ns=(1, 1))
+        changed = medseg("segment", folder, "-o", out, "--json").json
+        assert [Path(entry["image"]).name for entry in changed["written"]] == ["2.png"]
+        assert len(medseg("segment", folder, "-o", out, "--answer", "mask", "--json").json["written"]) == 3
+        assert len(medseg("segment", folder, "-o", out, "--answer", "mask", "--again", "--json").json["written"]) == 3
+
+    def test_a_mask_that_was_corrected_since_stays_and_one_that_is_gone_is_made(self, medseg, folder, tmp_path):
+        out = tmp_path / "out"
+        medseg("segment", folder, "-o", out)
+        (out / "1.png").write_bytes((folder / "1.png").read_bytes())
+        (out / "2.png").unlink()
+        ran = medseg("segment", folder, "-o", out, "--json")
+        assert [Path(entry["image"]).name for entry in ran.json["written"]] == ["2.png"]
+        assert (out / "1.png").read_bytes() == (folder / "1.png").read_bytes()
+
+    def test_a_damaged_record_means_to_make_the_masks_again(self, medseg, folder, tmp_path):
+        out = tmp_path / "out"
+        medseg("segment", folder, "-o", out)
+        lines = (out / NAME).read_text().splitlines()
+        (out / NAME).write_text("\n".join(["[]", "{", lines[1], lines[2][:20]]))
+        assert len(medseg("segment", folder, "-o", out, "--json").json["written"]) == 2
+
+    def test_the_record_names_no_image(self, medseg, folder, tmp_path):
+        out = tmp_path / "out"
+        medseg("segment", folder, "-o", out)
+        noted = [json.loads(line) for line in (out / NAME).read_text().splitlines()]
+        assert [sorted(entry) for entry in noted] == [["mask", "of"]] * 3
+        assert str(folder) not in (out / NAME).read_text()
+
+
+class TestKinds:
+    def test_a_volume_gives_a_mask_in_its_own_format_and_place(self, medseg, volume, tmp_path):
+        ran = medseg("segment", volume, "-o", tmp_path / "out", "--answer", "mask", "--json")
+        assert ran.code == 0, ran.err
+        mask = nibabel.load(tmp_path / "out" / "ball.nii.gz")
+        image = nibabel.load(volume)
+        assert mask.shape == image.shape
+        assert np.allclose(mask.affine, image.affine, atol=1e-4)
+        found, truth = np.asarray(mask.dataobj) > 0, np.asarray(image.dataobj) > 100
+        assert 2 * np.sum(found & truth) / (found.sum() + truth.sum()) > 0.7
+
+    def test_folders_that_are_one_image_are_one(self, medseg, tmp_path):
+        import pydicom
+        from pydicom.data import get_testdata_file
+
+        series = tmp_path / "images" / "scan"
+        series.mkdir(parents=True)
+        for number in range(2):
+            slice_ = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+            slice_.SOPInstanceUID = f"{slice_.SOPInstanceUID}.{number}"
+            slice_.file_meta.MediaStorageSOPInstanceUID = slice_.SOPInstanceUID
+            slice_.InstanceNumber = number + 1
+            slice_.ImagePositionPatient = [*slice_.ImagePositionPatient[:2], 5.0 * number]
+            slice_.save_as(series / f"IM{number}")
+        store = LabelStore.create(tmp_path / "images" / "cells.ome.zarr", (80, 90), "YX", (0.5, 0.5), "um")
+        store.write((), np.random.default_rng(0).integers(0, 200, (80, 90)).astype(np.uint16))
+
+        ran = medseg("segment", tmp_path / "images", "-o", tmp_path / "out", "--json")
+
+        assert ran.code == 0, ran.err
+        assert sorted(Path(entry["mask"]).name for entry in ran.json["written"]) == ["cells.ome.zarr", "scan.nii.gz"]
+        assert nibabel.load(tmp_path / "out" / "scan.nii.gz").shape == (128, 128, 2)
+        assert LabelStore.open(tmp_path / "out" / "cells.ome.zarr").shape == (80, 90)
+
+
+@pytest.mark.usefixtures("engine_environment")
+class TestLarge:
+    @pytest.fixture(autouse=True)
+    def small_memory(self, monkeypatch):
+        monkeypatch.setattr(sys.modules["napari_medseg.cli.segment"], "LARGE", 10_000)
+
+    def ran(self, *arguments):
+        ran = CliRunner().invoke(app, ["segment", *map(str, arguments), "--json"])
+        return ran.exit_code, json.loads(ran.stdout.splitlines()[-1])
+
+    def test_the_mask_of_a_large_picture_goes_to_disk(self, nuclei, tmp_path):
+        import imageio.v3 as iio
+
+        image, _ = nuclei(1)
+        tifffile.imwrite(tmp_path / "slide.tif", iio.imread(image))
+        code, said = self.ran(tmp_path / "slide.tif", image, "-o", tmp_path / "out")
+        assert code == 0, said
+        store = LabelStore.open(tmp_path / "out" / "slide.ome.zarr")
+        assert [entry["labels"] for entry in said["written"]] == [store.read().max()] * 2
+        assert self.ran(tmp_path / "slide.tif", "-o", tmp_path / "out")[1]["skipped"]
+
+    def test_that_of_a_large_volume_keeps_its_format(self, volume, tmp_path):
+        code, said = self.ran(volume, "-o", tmp_path / "out", "--answer", "mask")
+        assert code == 0, said
+        assert sorted(when_made(tmp_path / "out")) == ["ball.nii.gz"]
+        assert np.allclose(
+            nibabel.load(tmp_path / "out" / "ball.nii.gz").affine, nibabel.load(volume).affine, atol=1e-4
+        )
+        assert read_mask(tmp_path / "out" / "ball.nii.gz").max() == 1
