@@ -1,9 +1,13 @@
-"""Masks into PNG and TIFF files that read back as they were: same labels, axes and spacing."""
+"""Masks into files that read back as they were: same labels, place, axes and spacing.
+
+PNG and TIFF are written here; the other formats have a module each, which is imported when one of them is asked for.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,8 @@ import tifffile
 
 from . import durable
 from .errors import ImageError
+from .formats.kinds import content_kind
+from .formats.opened import OpenedImage
 from .image import Array, MedicalImage, as_mask
 from .units import METRES
 
@@ -21,41 +27,109 @@ _log = logging.getLogger(__name__)
 
 _TIFF_ENDINGS = (".tif", ".tiff")
 
+_ENDING_OF_KIND = {
+    "dicom": ".nii.gz",
+    "nifti": ".nii.gz",
+    "nrrd": ".nrrd",
+    "metaimage": ".mha",
+    "ome-zarr": ".ome.zarr",
+    "tiff": ".tif",
+    "video": ".tif",
+    "png": ".png",
+    "jpeg": ".png",
+}
+_ENDING_OF_NAME = {
+    (".dcm", ".dicom", ".ima", ".nii", ".nii.gz"): ".nii.gz",
+    (".nrrd", ".nhdr"): ".nrrd",
+    (".mha", ".mhd"): ".mha",
+    (".zarr",): ".ome.zarr",
+    (*_TIFF_ENDINGS, ".avi", ".mp4", ".mov", ".m4v", ".mkv", ".webm"): ".tif",
+}
+
+ALLOWED = ".nii.gz, .nii, .nrrd, .mha, .dcm, .tif, .ome.tif, .ome.zarr and .png"
+"""Endings of masks, for sentences."""
+
 
 def mask_ending(path: str | os.PathLike[str]) -> str:
-    """Ending of the mask of an image file: ".tif" for TIFF and OME-TIFF, which have spacing and planes; ".png" else."""
-    return ".tif" if Path(path).suffix.lower() in _TIFF_ENDINGS else ".png"
+    """Ending of the mask of an image, so that it keeps the image's place, spacing and planes.
+
+    ".nii.gz" for NIfTI and DICOM, ".nrrd" and ".mha" for their like, ".ome.zarr" for OME-Zarr, ".tif" for TIFF,
+    OME-TIFF and video, ".png" else. By what the file or folder is; by its name, where it cannot be looked at.
+    """
+    try:
+        return _ENDING_OF_KIND[content_kind(path)]
+    except ImageError:
+        name = Path(path).name.lower()
+        return next((ending for names, ending in _ENDING_OF_NAME.items() if name.endswith(names)), ".png")
 
 
-def write_mask(path: str | os.PathLike[str], mask: Array, image: MedicalImage) -> None:
+def write_mask(
+    path: str | os.PathLike[str],
+    mask: Array,
+    image: MedicalImage,
+    *,
+    source: OpenedImage | str | os.PathLike[str] | None = None,
+    names: Mapping[int, str] | None = None,
+) -> None:
     """Write the mask of `image`, whole or not at all.
 
     Args:
-        path: ends in .png (one plane, up to 65535 labels; PNG holds no spacing), .tif or .tiff (tifffile's
-            description of axes and spacing), or .ome.tif or .ome.tiff (OME; a stack of one plane reads back as a
-            plane). An older file of that name is replaced.
+        path: its ending says how: .nii, .nii.gz, .nrrd or .mha (with the image's place, in the order of its file),
+            .dcm (DICOM SEG, which refers to the source's instances and holds what they say of the patient), .tif or
+            .tiff (tifffile's description of axes and spacing), .ome.tif or .ome.tiff (OME; a stack of one plane reads
+            back as a plane), .zarr or .ome.zarr (OME-Zarr labels; may be lazy), or .png (one plane, up to 65535
+            labels, no spacing). An older file of that name is replaced.
         mask: labels of the image's `mask_shape`.
-        image: whose axes, spacing and unit are written.
+        image: whose place, axes, spacing and unit are written.
+        source: what the image was read from, or the path of it; needed for .dcm.
+        names: of labels; written to .dcm.
 
     Raises:
         ImageError: not a mask of this image, or a format that cannot hold it.
         WriteError: no permission, no space, ...; an older file is untouched.
     """
     path = Path(path)
-    mask = as_mask(mask, image)
     name = path.name.lower()
+    if name.endswith(".zarr"):
+        from .formats.ome_zarr_writing import write_ome_zarr_labels
+
+        write_ome_zarr_labels(path, mask, image)
+        return
+    mask = as_mask(mask, image)
+    if name.endswith(".dcm"):
+        from .export.dicom_seg import write_dicom_seg
+
+        write_dicom_seg(path, mask, image, source, names)
+        return
+    durable.write(path, _content(path, name, mask, image))
+
+
+def _content(path: Path, name: str, mask: Array, image: MedicalImage) -> bytes:
+    """The file, for formats that are written at once."""
+    if name.endswith((".nii", ".nii.gz")):
+        from .formats.nifti_writing import nifti_bytes
+
+        return nifti_bytes(mask, image, ".nii.gz" if name.endswith(".gz") else ".nii")
+    if name.endswith((".nrrd", ".mha")):
+        from .formats.itk_writing import itk_bytes
+
+        try:
+            return itk_bytes(mask, image, path.suffix.lower())
+        except RuntimeError as error:  # SimpleITK writes to a temporary file first
+            raise durable.WriteError(
+                f"'{path.name}' could not be written: there is no room for temporary files. Free some space and try "
+                "again. Nothing was lost."
+            ) from error
     if name.endswith((".ome.tif", ".ome.tiff")):
-        content = _ome_tiff(mask, image)
-    elif name.endswith(_TIFF_ENDINGS):
-        content = _plain_tiff(mask, image)
-    elif name.endswith(".png"):
-        content = _png(mask, image, path)
-    else:
-        raise ImageError(
-            f"A mask cannot be written as '{path.name}': its ending is {path.suffix!r}; allowed are .png, .tif and "
-            f".ome.tif. Nothing was written; '{path.stem}{'.png' if mask.ndim == 2 else '.tif'}' would work."
-        )
-    durable.write(path, content)
+        return _ome_tiff(mask, image)
+    if name.endswith(_TIFF_ENDINGS):
+        return _plain_tiff(mask, image)
+    if name.endswith(".png"):
+        return _png(mask, image, path)
+    raise ImageError(
+        f"A mask cannot be written as '{path.name}': its ending is {path.suffix!r}; allowed are {ALLOWED}. "
+        f"Nothing was written; '{path.stem}{'.png' if mask.ndim == 2 else '.tif'}' would work."
+    )
 
 
 def _png(mask: Array, image: MedicalImage, path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""A page with pictures: each image, the masks before and after, and the truth, with the figures under them.
+"""A page with pictures: each image, the masks before and after, and the truth, with figures and measures under them.
 
 The page is one HTML file with its pictures inside, so that it can be mailed and printed.
 """
@@ -6,6 +6,7 @@ The page is one HTML file with its pictures inside, so that it can be mailed and
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from skimage.segmentation import find_boundaries
 
 from napari_medseg.models.durable import write
 from napari_medseg.models.image import Array, MedicalImage
+from napari_medseg.models.measuring import LabelMeasures, columns, measure, shown
 
 RIGHT, MISSED, EXTRA = (0, 114, 178), (230, 159, 0), (204, 64, 140)
 """Colours, RGB, that people with colour blindness tell apart, too (after Okabe and Ito)."""
@@ -89,13 +91,30 @@ def write_report(path: Path, report: Report) -> None:
 
 def _row(case: ReportCase) -> dict[str, object]:
     """A case with its four pictures."""
+    measures = measure(case.after, case.image)
     return {
         "case": case,
+        "measured": _summary(measures),
+        "columns": columns(measures),
+        "measures": measures,
+        "shown": shown,
         "image": as_png(displayed(case.image)),
         "before": as_png(compared(case.image, case.before, case.truth)),
         "after": as_png(compared(case.image, case.after, case.truth)),
         "truth": as_png(compared(case.image, case.truth, case.truth)),
     }
+
+
+def _summary(measures: Sequence[LabelMeasures]) -> str:
+    """How many objects, and how large they are."""
+    if not measures:
+        return "Nothing was found"
+    unit = {"pixel": "px", "um": "µm"}.get(measures[0].unit, measures[0].unit)
+    diameters = [one.equivalent_diameter for one in measures]
+    if len(measures) == 1:
+        return f"1 label, equivalent diameter {shown(diameters[0])} {unit}"
+    mean, spread = float(np.mean(diameters)), float(np.std(diameters))
+    return f"{len(measures)} labels, equivalent diameter {shown(mean)} ± {shown(spread)} {unit} (mean ± SD)"
 
 
 def displayed(image: MedicalImage) -> npt.NDArray[np.uint8]:

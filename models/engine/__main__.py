@@ -24,6 +24,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.security import Security
 from filelock import FileLock, Timeout
 
+from ..log_text import WithoutFolders
 from .address import EngineAddress, forget_address, runtime_folder, write_address
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,9 @@ def main() -> None:
         help="seconds without a client or a job after which it ends (%(default)s)",
     )
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(WithoutFolders("%(asctime)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     asyncio.run(serve(runtime_folder(), options.idle))
 
 

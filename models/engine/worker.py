@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from ..log_text import WithoutFolders
 from . import prompter
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,14 @@ def dask_setup(worker: Any) -> None:
     threading.Thread(target=_warm, args=(worker, role), daemon=True).start()
 
 
+AFTER = 15.0
+"""Seconds that the trainer waits before it loads anything ahead: a window that opens, and the predictor, come first."""
+
+
 def _warm(worker: Any, role: str) -> None:
     """Import what the package declares for this worker, which takes seconds."""
+    if role == "trainer":
+        time.sleep(AFTER)
     for declared in entry_points(group=LOADED_AHEAD, name=role):
         declared.load()
     if role == "predictor":
@@ -41,7 +48,10 @@ def _warm(worker: Any, role: str) -> None:
 
 
 def _hush() -> None:
-    """Keep dask from logging a line for each prompt."""
+    """Keep dask from logging a line for each prompt, and everybody from logging where the user's files are."""
+    for logger in (logging.getLogger(), logging.getLogger("distributed")):
+        for handler in logger.handlers:
+            handler.setFormatter(WithoutFolders("%(asctime)s %(name)s %(message)s"))
     logging.getLogger("distributed.worker").addFilter(
         lambda record: not str(record.msg).startswith("Run out-of-band function")
     )

@@ -15,6 +15,7 @@ import typer
 from .accept import accept
 from .demo import demo
 from .evaluate import evaluate
+from .export import export
 from .finetune import finetune
 from .journal import keep_log
 from .models import models
@@ -42,6 +43,7 @@ app.command()(accept)
 app.command()(finetune)
 app.command()(train)
 app.command()(evaluate)
+app.command()(export)
 
 
 def main() -> None:

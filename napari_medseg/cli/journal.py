@@ -10,6 +10,8 @@ from pathlib import Path
 import platformdirs
 import typer
 
+from napari_medseg.models.log_text import WithoutFolders
+
 
 def command_log() -> Path:
     """The file that the tracebacks of commands go to."""
@@ -25,7 +27,7 @@ def keep_log() -> None:
         file = logging.handlers.RotatingFileHandler(
             command_log(), maxBytes=1_000_000, backupCount=1, encoding="utf-8", errors="backslashreplace", delay=True
         )
-        file.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+        file.setFormatter(WithoutFolders("%(asctime)s %(name)s %(message)s"))
     logging.getLogger().addHandler(file)
     ours = logging.getLogger("napari_medseg")
     ours.setLevel(logging.INFO)

@@ -1,6 +1,8 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pydicom.data
 import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
@@ -98,7 +100,7 @@ def test_other_programs_find_the_pixel_size_in_the_tags(tmp_path: Path) -> None:
         ("m.png", (3, 4, 5), 1, r"m\.tif"),
         ("m.png", (4, 5), 65536, r"m\.tif"),
         ("m.jpg", (4, 5), 1, r"m\.png"),
-        ("m.nii.gz", (3, 4, 5), 1, r"\.tif"),
+        ("m.bmp", (3, 4, 5), 1, r"m\.tif"),
         ("m", (4, 5), 1, r"m\.png"),
     ],
 )
@@ -141,7 +143,33 @@ def test_a_png_says_that_it_loses_the_spacing(tmp_path: Path, caplog: pytest.Log
 
 @pytest.mark.parametrize(
     ("name", "ending"),
-    [("a.png", ".png"), ("a.JPG", ".png"), ("a.jpeg", ".png"), ("a.tif", ".tif"), ("b/a.ome.TIFF", ".tif")],
+    [
+        ("a.png", ".png"),
+        ("a.JPG", ".png"),
+        ("a.jpeg", ".png"),
+        ("a.tif", ".tif"),
+        ("b/a.ome.TIFF", ".tif"),
+        ("a.mp4", ".tif"),
+        ("a.AVI", ".tif"),
+        ("a.nii", ".nii.gz"),
+        ("a.nii.gz", ".nii.gz"),
+        ("a.DCM", ".nii.gz"),
+        ("a.nrrd", ".nrrd"),
+        ("a.nhdr", ".nrrd"),
+        ("a.mha", ".mha"),
+        ("a.mhd", ".mha"),
+        ("a.ome.zarr", ".ome.zarr"),
+        ("a.zarr", ".ome.zarr"),
+        ("a", ".png"),
+    ],
 )
-def test_masks_of_tiffs_are_tiffs_and_others_are_pngs(name: str, ending: str) -> None:
+def test_a_mask_keeps_what_the_format_of_its_image_holds(name: str, ending: str) -> None:
     assert mask_ending(name) == ending
+
+
+def test_what_a_file_is_counts_more_than_its_name(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.png", np.zeros((3, 4), np.uint8))
+    assert mask_ending(tmp_path / "a.png") == ".tif"
+    shutil.copy(pydicom.data.get_testdata_file("CT_small.dcm"), tmp_path / "IM0001")
+    assert mask_ending(tmp_path / "IM0001") == ".nii.gz"
+    assert mask_ending(tmp_path) == ".nii.gz"

@@ -1,5 +1,6 @@
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import imageio.v3 as iio
@@ -85,3 +86,15 @@ def test_any_image_can_be_shown(image):
     shown = displayed(MedicalImage.from_array(image))
     assert shown.shape == (8, 9, 3)
     assert shown.dtype == np.uint8
+
+
+def test_what_was_segmented_is_measured(tmp_path):
+    pixels = np.full((20, 30), 40, np.uint8)
+    case = _case(image=pixels)
+    spaced = replace(case, image=MedicalImage(pixels, "YX", (0.5, 0.5), "mm"))
+    write_report(tmp_path / "report.html", _report(spaced, replace(case, after=np.zeros((20, 30), np.uint8))))
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "1 label, equivalent diameter 5.642 mm" in page
+    assert "<th>Area [mm²]</th>" in page
+    assert "<td>25</td>" in page
+    assert "Nothing was found" in page

@@ -1,0 +1,120 @@
+"""`medseg export`: a mask in another format, its outlines, or its measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from napari_medseg.models.errors import ImageError
+from napari_medseg.models.export import EXPORTS, Export, export_mask, export_of
+from napari_medseg.models.formats import OpenedImage, open_image
+from napari_medseg.models.formats.kinds import content_kind
+from napari_medseg.models.image import Array, MedicalImage, as_mask
+from napari_medseg.models.reading import read_placed_mask
+
+from .answering import AsJson, answer, clear_errors, note
+from .waiting import bars, show_share
+
+OFF_GRID = 0.1
+"""Voxels by which a mask may lie beside its image: numbers are rounded in headers."""
+
+
+@clear_errors
+def export(
+    mask: Annotated[Path, typer.Argument(metavar="MASK", help="The mask: 0 is background.")],
+    image: Annotated[Path, typer.Option(help="The image that it is a mask of: a file, a DICOM folder, an OME-Zarr.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write; its ending says how, see --format.")],
+    part: Annotated[str, typer.Option(help="Which image of a file or folder that holds several.")] = "",
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help=f"As what to write: {', '.join(EXPORTS)}. By default by ending."
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="NUMBER=NAME", help="What a label is called; can be given repeatedly.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a file that is there already.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a mask for other programs: DICOM SEG, NIfTI, OME-TIFF, COCO, GeoJSON, a table of measurements, ...
+
+    A label is an object of its own; with names (--label) it is a class, and each connected piece of it is an object.
+
+    A DICOM SEG holds the patient's name, ID and birth date, since the standard wants it. Nothing else does.
+    """
+    names = _names(label or [])
+    chosen = _chosen(out, key)
+    if out.exists() and not replace:
+        raise ImageError(f"There is a '{out.name}' in '{out.absolute().parent}' already. Give --replace to replace it.")
+    opened = open_image(image, part)
+    for notice in opened.notices:
+        note(notice)
+    pixels = _on_the_grid(mask, opened.image, image.name)
+    with bars() as progress:
+        export_mask(
+            out,
+            pixels,
+            opened.image,
+            key=chosen.key,
+            source=opened,
+            names=names,
+            instances=not names,
+            file_name=_called(opened),
+            progress=show_share(progress, "Measuring") if chosen.key.startswith("csv") else None,
+        )
+    count = int(np.count_nonzero(np.unique(pixels)))
+    said = f"{count} label{'s' * (count != 1)} written to {out} as {chosen.title}."
+    if chosen.key == "dicom-seg":
+        said += " It holds the patient's name and ID, since the standard wants it."
+    answer({"written": str(out), "format": chosen.key, "labels": count}, as_json=as_json, text=said)
+
+
+def _names(given: list[str]) -> dict[int, str]:
+    names = {}
+    for one in given:
+        number, _, name = one.partition("=")
+        if not number.strip().isdigit() or int(number) == 0 or not name.strip():
+            raise typer.BadParameter(f"'{one}' names no label; write for example --label 1=liver.")
+        names[int(number)] = name.strip()
+    return names
+
+
+def _chosen(out: Path, key: str | None) -> Export:
+    if key is not None and key not in EXPORTS:
+        raise typer.BadParameter(f"There is no format '{key}'; there are {', '.join(EXPORTS)}.")
+    chosen = EXPORTS[key] if key else export_of(out)
+    if chosen is None:
+        endings = ", ".join(export.ending for export in EXPORTS.values())
+        raise typer.BadParameter(f"The ending of '{out.name}' is none of {endings}; change it, or give --format.")
+    return chosen
+
+
+def _on_the_grid(path: Path, image: MedicalImage, called: str) -> Array:
+    """The mask of an image, if it lies where the image does.
+
+    Raises:
+        ImageError: it cannot be read, or is a mask of another image.
+    """
+    mask = read_placed_mask(path)
+    here, there = image.geometry, mask.geometry
+    if here is not None and there is not None and image.mask_shape == mask.data.shape:
+        apart = np.abs(np.linalg.solve(here.affine, there.affine) - np.eye(4))
+        corner = np.array([*(side - 1 for side in (1, *image.mask_shape)[-3:]), 1])
+        if (apart @ corner)[:3].max() > OFF_GRID:
+            raise ImageError(
+                f"The mask '{path.name}' does not lie where '{called}' does: it is of another image, or was moved or "
+                "turned. Nothing was written; resample it on the image's grid."
+            )
+    data = mask.data
+    if data.ndim != len(image.mask_shape) and data.size == np.prod(image.mask_shape):
+        data = data.reshape(image.mask_shape)  # one slice, with or without an axis for it
+    return as_mask(data, image)
+
+
+def _called(opened: OpenedImage) -> str:
+    """What COCO's file calls the image; names of DICOM files may be the patient's."""
+    return "image" if content_kind(opened.path) == "dicom" else Path(opened.path).name

@@ -1,0 +1,200 @@
+"""Writes the chosen image's mask for other programs, away from the window's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_medseg.models.errors import ImageError
+from napari_medseg.models.export import EXPORTS, export_mask, fitting
+from napari_medseg.models.export.stores import copy_store
+from napari_medseg.models.formats import open_image
+from napari_medseg.models.formats.kinds import Kind, content_kind, stem
+from napari_medseg.models.image import Array, MedicalImage
+from napari_medseg.models.label_store import LabelStore
+from napari_medseg.models.memory import check_fits_in_memory
+
+from ..background import Background
+from ..image_layers import (
+    axes_of,
+    channel_siblings,
+    geometry_of,
+    mask_shape,
+    medical_image,
+    noted_of,
+    spacing_of,
+)
+from ..large.large_masks import LargeMasks
+from ..masks import Masks
+from ..measuring.measuring import label_names
+from ..state import PanelState
+
+_WITH_PIXELS = ("csv", "csv-slices")
+"""Formats that need the pixels of the image, and not only where they lie."""
+
+NO_MASK = "There is no mask to export yet. Segment the image, or draw a mask in a new Labels layer."
+PATIENT = " It holds the patient's name and ID, since the standard wants it."
+
+
+class Exporting:
+    """One file at a time.
+
+    Args:
+        viewer: whose layers hold image and mask.
+        state: what the panel shows; `exports` are the formats that fit the chosen image, `export` the picked one.
+        masks: knows which mask belongs to the image.
+        large: likewise, of images that stay on the disk.
+        background: where the writing is done.
+    """
+
+    def __init__(self, viewer: Any, state: PanelState, masks: Masks, large: LargeMasks, background: Background) -> None:
+        self.viewer, self._state, self._masks, self._large = viewer, state, masks, large
+        self._background = background
+        self._kind: Kind | None = None
+        self._usual = ""
+        state.events.image.connect(self._image_picked)
+        state.events.large.connect(self._offer)
+        self._image_picked()
+
+    def close(self) -> None:
+        """Offer nothing any more; what is being written is written to the end."""
+        self._state.events.image.disconnect(self._image_picked)
+        self._state.events.large.disconnect(self._offer)
+        self.viewer = None
+
+    def suggested(self) -> Path:
+        """Where the file may go: beside the image; one of DICOM gets a name that tells nothing of the patient."""
+        path, ending = _path_of(self._state.image), EXPORTS[self._state.export].ending
+        if path is None or self._kind == "dicom":
+            return Path.home() / f"mask{ending}"
+        return path.parent / f"{stem(path)}_mask{ending}"
+
+    def start(self, path: Path) -> None:
+        """Write the mask as it is at this moment in the picked format; an older file is replaced."""
+        layer, state = self._state.image, self._state
+        if layer is None or state.exporting is not None or not state.export:
+            return
+        state.problem = state.notice = ""
+        if state.large:
+            self._large.done(lambda: self._start_large(path))  # what is open is put back first
+            return
+        mask = self._masks.current()
+        if mask is None or state.mask is None:
+            state.problem = NO_MASK
+            return
+        pixels = np.array(mask.layer.data)
+        self._write(path, self._export(path, layer, lambda: pixels))
+
+    def _start_large(self, path: Path) -> None:
+        """Write the mask of a large image: as it lies on the disk, where that is wanted."""
+        found = self._large.chosen()
+        if found is None:
+            self._state.problem = NO_MASK
+        elif self._state.export == "ome-zarr":
+            self._write(path, lambda: copy_store(found.store.path, path))
+        else:
+            self._write(path, self._export(path, found.image, lambda: _whole(found.store)))
+
+    def _export(self, path: Path, layer: Any, labels: Callable[[], Array]) -> Callable[[], None]:
+        """What writes a mask, with all that the state says now; to be called in a thread."""
+        key, names, instances = self._state.export, label_names(self._state), self._state.own_labels
+        siblings = channel_siblings(layer, self.viewer.layers)
+        source, part, kind = _path_of(layer), str(noted_of(layer).get("part", "")), self._kind
+
+        def write() -> None:
+            image = medical_image(layer, siblings) if key in _WITH_PIXELS else _without_pixels(layer)
+            export_mask(
+                path,
+                labels(),
+                image,
+                key=key,
+                source=open_image(source, part) if key == "dicom-seg" and source else None,
+                names=names,
+                instances=instances,
+                file_name="image" if kind == "dicom" or source is None else source.name,
+                progress=self._report,
+            )
+
+        return write
+
+    def _write(self, path: Path, write: Callable[[], None]) -> None:
+        key = self._state.export
+        what = "measurements were" if key in _WITH_PIXELS else "mask was"
+        said = f"The {what} written to {path}.{PATIENT if key == 'dicom-seg' else ''}"
+
+        def written(_: None) -> None:
+            self._state.exporting = None
+            self._state.notice = said
+
+        self._state.exporting = 0.0
+        self._background.run(write, written, self._failed, finish=True)
+
+    def _report(self, share: float) -> None:
+        def show() -> None:
+            if self._state.exporting is not None:
+                self._state.exporting = share
+
+        self._background.post(show)
+
+    def _failed(self, reason: str) -> None:
+        self._state.exporting = None
+        self._state.problem = reason
+
+    def _image_picked(self) -> None:
+        self._kind = None
+        self._offer()
+        layer = self._state.image
+        path = _path_of(layer)
+
+        def look() -> Kind | None:
+            try:
+                return None if path is None else content_kind(path)
+            except ImageError:
+                return None  # it is gone from the disk; its pixels are still there
+
+        def found(kind: Kind | None) -> None:
+            if self._state.image is layer:
+                self._kind = kind
+                self._offer()
+
+        if path is not None:
+            self._background.run(look, found)
+
+    def _offer(self) -> None:
+        layer = self._state.image
+        if layer is None:
+            self._state.exports = ()
+            return
+        try:
+            axes = axes_of(layer)
+        except ImageError:
+            axes = "TZYX"
+        self._state.exports = fitting(self._kind, axes, large=self._state.large)
+        if self._state.export in {"", self._usual} or self._state.export not in {
+            one.key for one in self._state.exports
+        }:
+            self._state.export = self._usual = self._state.exports[0].key  # what the user has picked stays, if it fits
+
+
+def _path_of(layer: Any) -> Path | None:
+    """The file of an image."""
+    path = None if layer is None else noted_of(layer).get("path") or getattr(layer.source, "path", None)
+    return Path(path) if path else None
+
+
+def _whole(store: LabelStore) -> Array:
+    """All labels of a store, if they fit in the memory."""
+    full = store.levels[0]
+    check_fits_in_memory(int(full.nbytes), "The mask")
+    return np.asarray(full[...])
+
+
+def _without_pixels(layer: Any) -> MedicalImage:
+    """Where an image lies, and how large it is; its pixels are not read."""
+    axes = axes_of(layer)
+    spacing, unit = spacing_of(layer, axes)
+    nothing = np.broadcast_to(np.uint8(0), mask_shape(layer))
+    return MedicalImage(nothing, axes, spacing, unit, layer.name, geometry_of(layer))

@@ -1,0 +1,152 @@
+"""Any format by its name or its ending: whole or not at all, and only what fits."""
+
+import contextlib
+import csv
+import json
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pydicom.data
+import pytest
+
+from napari_medseg.models.durable import WriteError
+from napari_medseg.models.errors import CancelledError, ImageError
+from napari_medseg.models.export import EXPORTS, export_mask, export_of, fitting
+from napari_medseg.models.export.stores import copy_store
+from napari_medseg.models.formats import OpenedImage, open_image
+from napari_medseg.models.label_store import LabelStore
+from napari_medseg.models.reading import read_mask
+
+MASKS = [key for key in EXPORTS if key not in ("coco", "geojson", "csv", "csv-slices")]
+
+
+@pytest.fixture(scope="module")
+def slice_() -> OpenedImage:
+    return open_image(pydicom.data.get_testdata_file("CT_small.dcm"))
+
+
+@pytest.fixture(scope="module")
+def mask() -> np.ndarray:
+    """Many small objects, so that no file of them is small."""
+    noise = np.random.default_rng(0).random((128, 128)) < 0.3
+    return noise.astype(np.uint8)
+
+
+@contextlib.contextmanager
+def full_after(size: int) -> Iterator[None]:
+    """A disk on which no file may be larger than so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def export(key: str, path: Path, mask: np.ndarray, opened: OpenedImage) -> None:
+    export_mask(path, mask, opened.image, key=key, source=opened, instances=False)
+
+
+def snapshot(path: Path) -> dict[str, bytes]:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return {str(file.relative_to(path.parent)): file.read_bytes() for file in files}
+
+
+@pytest.mark.parametrize("key", MASKS)
+def test_a_mask_reads_back_as_it_was(key: str, tmp_path: Path, mask: np.ndarray, slice_: OpenedImage) -> None:
+    path = tmp_path / f"mask{EXPORTS[key].ending}"
+    export("", path, mask, slice_)
+    np.testing.assert_array_equal(read_mask(path).squeeze(), mask)
+
+
+@pytest.mark.parametrize("key", EXPORTS)
+def test_on_a_full_disk_the_older_file_stays_and_one_sentence_says_why(
+    key: str, tmp_path: Path, mask: np.ndarray, slice_: OpenedImage
+) -> None:
+    path = tmp_path / f"mask{EXPORTS[key].ending}"
+    export(key, path, mask, slice_)
+    older = snapshot(path)
+    with full_after(60), pytest.raises(WriteError, match="could not be written") as caught:
+        export(key, path, 1 - mask, slice_)
+    assert "\n" not in str(caught.value)
+    assert snapshot(path) == older
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("key", EXPORTS)
+def test_a_folder_that_is_a_file_is_said(key: str, tmp_path: Path, mask: np.ndarray, slice_: OpenedImage) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(WriteError, match="could not be written"):
+        export(key, tmp_path / "file" / f"mask{EXPORTS[key].ending}", mask, slice_)
+
+
+@pytest.mark.parametrize("key", EXPORTS)
+def test_the_ending_says_which_format_is_meant(key: str) -> None:
+    assert export_of(f"A{EXPORTS[key].ending.upper()}") == EXPORTS[key]
+
+
+def test_other_endings_are_understood_or_refused(tmp_path: Path, mask: np.ndarray, slice_: OpenedImage) -> None:
+    assert export_of("a.nii") == EXPORTS["nifti"]
+    assert export_of("a.json") == EXPORTS["coco"]
+    assert export_of("a.zarr") == EXPORTS["ome-zarr"]
+    assert export_of("a.txt") is None
+    with pytest.raises(ImageError, match=r"allowed are .*\.geojson"):
+        export("", tmp_path / "a.txt", mask, slice_)
+    with pytest.raises(ImageError, match=r"ends in \.nii\.gz"):
+        export("nifti", tmp_path / "a.png", mask, slice_)
+    export("csv", tmp_path / "a.txt", mask, slice_)
+    assert len(list(csv.DictReader((tmp_path / "a.txt").open()))) == 1
+
+
+def test_a_class_has_one_object_for_each_piece(tmp_path: Path, slice_: OpenedImage) -> None:
+    mask = np.zeros((128, 128), np.uint8)
+    mask[5:9, 5:9] = mask[50:60, 50:60] = 1
+    for instances, count in ((True, 1), (False, 2)):
+        export_mask(tmp_path / "a.geojson", mask, slice_.image, instances=instances)
+        assert len(json.loads((tmp_path / "a.geojson").read_text())["features"]) == count
+
+
+@pytest.mark.parametrize(
+    ("kind", "axes", "first", "without"),
+    [
+        ("dicom", "ZYX", "dicom-seg", "png"),
+        ("dicom", "TYX", "nifti", "dicom-seg"),
+        ("nifti", "ZYX", "nifti", "dicom-seg"),
+        ("png", "YXC", "png", "csv-slices"),
+        ("jpeg", "YXC", "png", "nifti"),
+        ("tiff", "ZYX", "ome-tiff", "png"),
+        ("ome-zarr", "YX", "ome-zarr", "png"),
+        ("video", "TYXC", "ome-tiff", "png"),
+        (None, "YX", "ome-tiff", "dicom-seg"),
+    ],
+)
+def test_what_fits_the_image_comes_first_and_what_does_not_is_left_out(
+    kind: str | None, axes: str, first: str, without: str
+) -> None:
+    keys = [one.key for one in fitting(kind, axes)]
+    assert keys[0] == first
+    assert without not in keys
+    assert {"coco", "geojson", "csv"} <= set(keys)
+
+
+def test_a_mask_on_the_disk_stays_there(tmp_path: Path) -> None:
+    assert fitting("tiff", "YXC", large=True)[0].key == "ome-zarr"
+    store = LabelStore.create(tmp_path / "store", (600, 700), "YX", (0.5, 0.5), "um")
+    store.write((slice(100, 200), slice(300, 400)), np.full((100, 100), 7, np.uint16))
+    copy_store(store.path, tmp_path / "new" / "mask.ome.zarr")
+    np.testing.assert_array_equal(
+        LabelStore.open(tmp_path / "new" / "mask.ome.zarr").levels[0][...], store.levels[0][...]
+    )
+    assert snapshot(tmp_path / "new" / "mask.ome.zarr").keys() == {
+        str(Path("mask.ome.zarr", *Path(name).parts[1:])) for name in snapshot(store.path)
+    }
+    before = snapshot(tmp_path / "new")
+    with full_after(60), pytest.raises(WriteError):
+        copy_store(store.path, tmp_path / "new" / "mask.ome.zarr")
+    with pytest.raises(CancelledError):
+        copy_store(store.path, tmp_path / "new" / "mask.ome.zarr", cancel=lambda: True)
+    assert snapshot(tmp_path / "new") == before
+    copy_store(store.path, tmp_path / "new" / "mask.ome.zarr")  # an older one is replaced
+    assert snapshot(tmp_path / "new") == before
