@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import EngineError, MedSegError
 from ..image import MedicalImage
 from ..prompts.prompts import Prompts
 from ..prompts.proposal import Proposal
 from .gate import GATE
+from .once import once
 from .region import Region
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,14 @@ class UnknownSession(Exception):  # noqa: N818  no fault: the image has to be se
     """The image of this session is not here: it was not sent yet, gave way to others, or the predictor is a new one."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """An image, and the intensities that become 0 and 1 in it; None for percentiles of its own."""
+
+    image: MedicalImage
+    limits: npt.NDArray[np.float64] | None
+
+
 class Prompter:
     """Keeps the images that are worked on, and the segmenter that knows the last one.
 
@@ -49,7 +59,7 @@ class Prompter:
     def __init__(self, load: Callable[[], Any]) -> None:
         self._load = load
         self._segmenter: Any = None
-        self._images: OrderedDict[str, MedicalImage] = OrderedDict()
+        self._images: OrderedDict[str, _Kept] = OrderedDict()
         self._started = ""  # session whose image the segmenter holds
         self._answered: OrderedDict[Prompts, Region] = OrderedDict()  # what the segmenter remembers of one object
 
@@ -61,18 +71,32 @@ class Prompter:
         self._ready().propose(Prompts().click((30.0, 30.0)))
         self._started = ""
 
-    def start(self, session: str, image: MedicalImage) -> None:
+    def start(self, session: str, image: MedicalImage, limits: npt.NDArray[np.float64] | None = None) -> None:
         """Keep an image under the name of a session, ready for its first prompt.
 
         Others that were not used for long may have to go.
+
+        Args:
+            session: a name of the caller's choice.
+            image: a plane of it, say, or a part of a plane.
+            limits: (C, 2), intensities that become 0 and 1, so that those of all planes mean the same.
         """
-        self._images[session] = image
+        self._images[session] = _Kept(image, limits)
         self._images.move_to_end(session)
         if self._started == session:
             self._started = ""
         while len(self._images) > 1 and (len(self._images) > KEPT or self._bytes() > KEPT_BYTES):
             self._images.popitem(last=False)
         self._turned_to(session)
+
+    def forget(self, sessions: Collection[str]) -> None:
+        """Let go of images; nobody will ask about them any more."""
+        for session in sessions:
+            self._images.pop(session, None)
+            if session == self._started:
+                self._started = ""
+                self._answered.clear()
+                self._segmenter.forget()
 
     def propose(self, session: str, prompts: Prompts, now: Region) -> Proposal:
         """What the newest prompt makes of an object.
@@ -116,16 +140,16 @@ class Prompter:
 
     def _turned_to(self, session: str) -> MedicalImage:
         """The image of a session, which the segmenter looks at from now on."""
-        image = self._images.get(session)
-        if image is None:
+        kept = self._images.get(session)
+        if kept is None:
             raise UnknownSession(session)
         self._images.move_to_end(session)
         if self._started != session:
             self._started = ""  # neither, if it fails half-way
-            self._ready().start(image)
+            self._ready().start(kept.image, limits=kept.limits)
             self._started = session
             self._answered.clear()
-        return image
+        return kept.image
 
     def _remembered(self, prompts: Prompts, proposal: Proposal) -> Proposal:
         self._answered[prompts] = Region.of(proposal.box, proposal.mask)
@@ -139,7 +163,7 @@ class Prompter:
         return self._segmenter
 
     def _bytes(self) -> int:
-        return sum(image.data.nbytes for image in self._images.values())
+        return sum(kept.image.data.nbytes for kept in self._images.values())
 
 
 def _plane_shape(image: MedicalImage) -> tuple[int, int]:
@@ -147,13 +171,13 @@ def _plane_shape(image: MedicalImage) -> tuple[int, int]:
     return height, width
 
 
-async def answer(method: str, session: str, *args: Any) -> Any:
+async def answer(method: str, *args: Any) -> Any:
     """In the predictor: call a method of its `Prompter`.
 
     Returns:
         What it returned, or the error it raised: raised in dask's hands it would be logged, with the image's name.
     """
-    return await asyncio.get_running_loop().run_in_executor(_thread(), _answer, method, session, *args)
+    return await asyncio.get_running_loop().run_in_executor(_thread(), _answer, method, *args)
 
 
 def warm() -> None:
@@ -161,12 +185,12 @@ def warm() -> None:
     _thread().submit(_warm)
 
 
-@lru_cache(maxsize=1)
+@once
 def _thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="prompts", initializer=_take_threads)
 
 
-@lru_cache(maxsize=1)
+@once
 def _prompter() -> Prompter:
     return Prompter(_load)
 

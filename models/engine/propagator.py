@@ -6,8 +6,7 @@ stops it there and then, and a volume that is larger than memory goes through pl
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,10 @@ import numpy.typing as npt
 from ..devices import use_threads
 from ..errors import CancelledError
 from ..image import MedicalImage
-from ..prompts.propagation import Followed
+from ..prompts.propagation import Followed, Known
 from ..prompts.segmenter import PromptSegmenter
 from .gate import GATE
+from .once import once
 from .region import Region
 
 
@@ -30,7 +30,8 @@ def follow(
     axis: int,
     before: Region,
     limits: npt.NDArray[np.float64],
-    usual: float,
+    known: Known,
+    called: str,
     *,
     progress: Callable[[float], None],
     cancel: Callable[[], bool],
@@ -45,7 +46,8 @@ def follow(
         axis: which of the leading axes to go along.
         before: the object; not empty.
         limits: (C, 2), intensities that become 0 and 1, the same for all planes so that they look alike.
-        usual: what `expected` said of the plane that the object was known on.
+        known: of the object, so far: what `known` said of it, or the step before.
+        called: what a plane along the axis is called: "slice" or "frame".
         progress: told when it is done.
         cancel: asked once, before.
 
@@ -53,48 +55,48 @@ def follow(
         PromptError: there is no such plane, or nothing to follow.
         CancelledError: `cancel` answered True.
     """
-    segmenter = _started(image, planes, limits, cancel)
-    followed = next(segmenter.follow(before.on_plane(_sides(image)), plane, step, axis, usual))
+    segmenter = _ready(cancel)
+    segmenter.start(_everywhere(image, planes), limits=limits)
+    followed = next(segmenter.follow(before.on_plane(_sides(image)), plane, step, axis, known, called))
     progress(1.0)
     return followed
 
 
-def expected(
-    image: MedicalImage,
-    planes: tuple[int, ...],
-    plane: tuple[int, ...],
-    known: Region,
+def known(
+    images: Sequence[MedicalImage],
+    objects: Sequence[Region],
     limits: npt.NDArray[np.float64],
     *,
     progress: Callable[[float], None],
     cancel: Callable[[], bool],
-) -> float:
-    """The intersection over union that the network expects of its answer on the plane where an object is known.
+) -> Known:
+    """What can be known of an object from the planes that somebody drew it on.
 
     Args:
-        image: that plane alone, (Y, X) or (Y, X, C).
-        planes: length of each leading axis of the whole image.
-        plane: index of it.
-        known: the object; not empty.
+        images: those planes alone, each (Y, X) or (Y, X, C), at least one; the first one is followed from.
+        objects: the object on each; not empty on the first.
         limits: (C, 2), intensities that become 0 and 1.
         progress: told when it is done.
         cancel: asked once, before.
+
+    Raises:
+        PromptError: there is nothing to follow.
+        CancelledError: `cancel` answered True.
     """
-    answer = _started(image, planes, limits, cancel).expected(known.on_plane(_sides(image)), plane)
+    segmenter = _ready(cancel)
+    axes = "ZYXC" if "C" in images[0].axes else "ZYX"
+    segmenter.start(MedicalImage(np.stack([image.data for image in images]), axes), limits=limits)
+    found = segmenter.known([(own.on_plane(_sides(images[0])), (at,)) for at, own in enumerate(objects)])
     progress(1.0)
-    return answer
+    return found
 
 
-def _started(
-    image: MedicalImage, planes: tuple[int, ...], limits: npt.NDArray[np.float64], cancel: Callable[[], bool]
-) -> PromptSegmenter:
+def _ready(cancel: Callable[[], bool]) -> PromptSegmenter:
     use_threads()
     GATE.wait()
     if cancel():
         raise CancelledError("It was cancelled; the slices that were done stay.")
-    segmenter = _segmenter()
-    segmenter.start(_everywhere(image, planes), limits=limits)
-    return segmenter
+    return _segmenter()
 
 
 def _sides(image: MedicalImage) -> tuple[int, int]:
@@ -102,7 +104,7 @@ def _sides(image: MedicalImage) -> tuple[int, int]:
     return height, width
 
 
-@lru_cache(maxsize=1)
+@once
 def _segmenter() -> PromptSegmenter:
     """One of its own: prompts are answered in another thread at the same time."""
     return PromptSegmenter.load()

@@ -14,7 +14,7 @@ from . import candidates
 from .channels import draw, wanted_signs
 from .network import Answer, PromptNetwork, normalised
 from .plane import Plane
-from .prompts import Box, Lasso, Prompts
+from .prompts import Box, Extent, Lasso, Prompts
 from .proposal import Proposal
 from .rastering import changed_near, deepest, obeyed, raised, sampled
 from .refinement import refined
@@ -65,7 +65,7 @@ class Answering:
         if regions or before.corrects or len(prompts) > FEW:
             view = self._look(plane, candidates.around(extent), prompts, before)
         else:
-            view = self._best(plane, prompts, before)
+            view = self._best(plane, prompts, before, extent)
         wanted = torch.from_numpy(wanted_signs(prompts, view.window))[None, None].to(self._device)
         logits = refined(self._network.head, view.answer.last, view.answer.logits.float(), wanted)
         logits = torch.where(wanted * logits < FIRM, torch.where(wanted == 0, logits, FIRM * wanted), logits)
@@ -89,13 +89,21 @@ class Answering:
         logits = view.answer.logits[0, 0].float().cpu().numpy()
         return raised(logits, view.window, plane.shape, at), float(view.answer.quality.float().sigmoid())
 
-    def _best(self, plane: Plane, prompts: Prompts, before: Proposal) -> _View:
+    def _best(self, plane: Plane, prompts: Prompts, before: Proposal, extent: Extent) -> _View:
         """Through the window that shows the object best, and once more from nearer if it is small in there.
 
-        Windows of all widths are looked through as if there were no mask yet, and the one around the mask with it.
+        Windows of all widths are looked through as if there were no mask yet. If there is one, only those about as wide
+        as what is known of the object, and the one around the mask with it.
+
+        Args:
+            plane: of the image.
+            prompts: on that plane.
+            before: the object until now.
+            extent: the box around that and what was clicked to be the object.
         """
         nothing = Proposal.nothing(prompts.plane)
-        tries = [(window, nothing) for window in candidates.scales(prompts, plane.shape)]
+        windows = candidates.scales(prompts, plane.shape)
+        tries = [(window, nothing) for window in (candidates.near(windows, extent) if before.extent else windows)]
         if before.extent:
             tries.append((candidates.around(before.extent), before))
         features = [torch.cat(maps) for maps in zip(*self._maps(plane, [window for window, _ in tries]), strict=True)]
@@ -106,8 +114,8 @@ class Answering:
         view = _View(tries[best][0], Answer(answer.logits[chosen], answer.quality[chosen], answer.last[chosen]))
         seen = raised(view.answer.logits[0, 0].float().cpu().numpy(), view.window, plane.shape, prompts.plane)
         if seen.extent and candidates.longer(seen.extent) < TIGHT * view.window.side:
-            extent = candidates.united(seen.extent, candidates.extent_of(prompts))
-            if extent and (nearer := candidates.around(extent)).side < view.window.side:
+            clicked = candidates.united(seen.extent, candidates.extent_of(prompts))
+            if clicked and (nearer := candidates.around(clicked)).side < view.window.side:
                 return self._look(plane, nearer, prompts, seen)
         return view
 

@@ -67,6 +67,12 @@ def scales(prompts: Prompts, shape: tuple[int, int]) -> list[Window]:
     return [*(window for window in windows if window.holds(*extent)), whole]
 
 
+def near(windows: list[Window], extent: Extent) -> list[Window]:
+    """Those about as wide as the window around a box: half to twice as wide."""
+    side = around(extent).side
+    return [window for window in windows if side <= 2 * window.side <= 4 * side]
+
+
 def longer(extent: Extent) -> float:
     """The longer side of a box, from middle to middle of its outermost pixels."""
     low, high = extent

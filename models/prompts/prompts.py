@@ -161,6 +161,10 @@ class Prompts:
             raise PromptError(f"There is no prompt {number}; there are {len(self.items)}, counted from 0.")
         return replace(self, items=self.items[:number] + self.items[number + 1 :])
 
+    def moved(self, rows: float, columns: float) -> Prompts:
+        """All of them so much further down and to the right, as a part of the plane has them, say."""
+        return replace(self, items=tuple(_moved(prompt, rows, columns) for prompt in self.items))
+
     def on(self, plane: tuple[int, ...]) -> Prompts:
         """Those on one plane."""
         return replace(self, items=tuple(prompt for prompt in self.items if prompt.plane == tuple(plane)))
@@ -175,6 +179,17 @@ class Prompts:
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+def _moved(prompt: Prompt, rows: float, columns: float) -> Prompt:
+    def to(at: Position) -> Position:
+        return at[0] + rows, at[1] + columns
+
+    if isinstance(prompt, Point):
+        return replace(prompt, at=to(prompt.at))
+    if isinstance(prompt, Box):
+        return replace(prompt, first=to(prompt.first), second=to(prompt.second))
+    return replace(prompt, path=tuple(map(to, prompt.path)))
 
 
 def _check(prompt: Prompt) -> None:

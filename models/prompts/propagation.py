@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
+from .appearance import Appearance, Pixels, mean_of
+from .contrast import Contrast, contrast, faded
 from .proposal import Proposal
 
 LEAST_OVERLAP = 0.4
@@ -14,15 +18,44 @@ LEAST_OVERLAP = 0.4
 LARGEST_CHANGE = 2.5
 """Factor by which its area may grow or shrink from plane to plane."""
 
+LEAST_LIKE = 0.5
+"""Share of an answer that has to look like the object where it is known."""
+
 LEAST_EXPECTED = 0.35
 """Intersection over union that the network has to expect of its own answer."""
 
 LARGEST_DROP = 0.1
-"""By which that may be less than where it came from; where there is no object it copies the one before, and expects
-about 0.15 less of it."""
+"""By which that may be less than where the object is known; where there is no object the network copies the one before,
+and expects about 0.15 less of it."""
 
 SMALL = 40
 """Pixels of area below which an object may change as it likes: near its ends it does."""
+
+ENDED = 5
+"""Pixels of area below which nothing is left of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known of an object that is followed.
+
+    Attributes:
+        expected: intersection over union, 0 to 1, that the network expects of its answer where the object is known.
+        appearance: how it looks there.
+        contrast: (C,), how much it stands out there.
+        last: (C,), how much it stands out on the plane that it has come to.
+    """
+
+    expected: float
+    appearance: Appearance
+    contrast: Contrast
+    last: Contrast
+
+    @classmethod
+    def of(cls, expected: float, seen: Sequence[tuple[Pixels, Proposal]], limits: npt.NDArray[np.float64]) -> Known:
+        """From the planes on which somebody drew or confirmed it, the one that it is followed from first."""
+        stands_out = contrast(*seen[0], limits)
+        return cls(expected, Appearance.of(seen, limits), stands_out, stands_out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,32 +65,78 @@ class Followed:
     Attributes:
         proposal: it; with a reason, the last one that was good, again.
         reason: why it is not followed any further, a sentence; empty while it goes on.
+        known: what is known of it, to go on with; None if nothing was asked.
     """
 
     proposal: Proposal
     reason: str = ""
+    known: Known | None = field(default=None, repr=False)
 
 
-def reason_to_stop(before: Proposal, found: Proposal, expected: float, usual: float = 0.0) -> str:
-    """Why what was found on a plane is not to be taken; empty if it is.
+def judged(
+    before: Proposal,
+    found: Proposal,
+    expected: float,
+    known: Known,
+    pixels: Pixels,
+    limits: npt.NDArray[np.float64],
+    place: str,
+) -> Followed:
+    """What of the network's answer is the object, or why none of it is to be taken.
+
+    Args:
+        before: the object on the plane before.
+        found: the answer on this one.
+        expected: intersection over union that the network expects of it, 0 to 1.
+        known: of the object.
+        pixels: of this plane.
+        limits: (C, 2), intensities that become 0 and 1.
+        place: what this plane is called: "slice 41".
+    """
+    kept = known.appearance.kept(pixels, found) if found.extent else found
+    reason = reason_to_stop(before, kept, expected, known.expected, place)
+    if area(found) > SMALL and area(kept) < LEAST_LIKE * area(found):
+        here, there = (_in_words(mean) for mean in (mean_of(pixels, found), known.appearance.mean))
+        reason = f"Stopped at {place}: what is inside the mask there looks different (mean {here} instead of {there})."
+    if reason:
+        return Followed(before, reason, known)
+    stands_out = contrast(pixels, kept, limits)
+    if area(kept) > SMALL and (faded(known.last, stands_out) or faded(known.contrast, stands_out)):
+        reason = f"Stopped at {place}: the object would not stand out there any more; look whether it ended before."
+        return Followed(before, reason, known)
+    return Followed(kept, "", replace(known, last=stands_out))
+
+
+def reason_to_stop(before: Proposal, found: Proposal, expected: float, usual: float, place: str) -> str:
+    """Why what was found on a plane is not to be taken, by its shape and by the network; empty if it is.
 
     Args:
         before: the object on the plane before.
         found: what may be the object on this one.
         expected: intersection over union that the network expects of it, 0 to 1.
-        usual: the same on the plane that it was followed from.
+        usual: the same where the object is known.
+        place: what this plane is called.
     """
-    name = ", ".join(map(str, found.plane))
-    if found.extent is None:
-        return f"It ended before plane {name}."
-    old, new = int(before.mask.sum()), int(found.mask.sum())
+    old, new = area(before), area(found)
+    if new < ENDED:
+        return f"The object ended before {place}."
     if max(old, new) > SMALL and not old / LARGEST_CHANGE <= new <= old * LARGEST_CHANGE:
-        return f"On plane {name} its area would be {new} pixels, after {old}; look whether that is right."
+        return f"Stopped at {place}: its area would be {new} pixels there, after {old}; look whether that is right."
     if _overlap(before, found) < LEAST_OVERLAP and max(old, new) > SMALL:
-        return f"On plane {name} it would lie elsewhere than before; look whether it is the same object."
+        return f"Stopped at {place}: it would lie elsewhere than before; look whether it is the same object."
     if expected < max(LEAST_EXPECTED, usual - LARGEST_DROP):
-        return f"On plane {name} the network is unsure; correct it there and go on."
+        return f"Stopped at {place}: the network is unsure there; correct it and go on."
     return ""
+
+
+def area(found: Proposal) -> int:
+    """Pixels of an object."""
+    return int(found.mask.sum())
+
+
+def _in_words(means: npt.NDArray[np.float64]) -> str:
+    """One number for each channel, with as many digits as tell something."""
+    return " / ".join(f"{mean:.0f}" if abs(mean) >= 10 else f"{mean:.2g}" for mean in means)
 
 
 def _overlap(first: Proposal, second: Proposal) -> float:
@@ -76,4 +155,4 @@ def _overlap(first: Proposal, second: Proposal) -> float:
         for proposal in (first, second)
     ]
     both = int(np.logical_and(*pieces).sum())
-    return both / (int(first.mask.sum()) + int(second.mask.sum()) - both)
+    return both / (area(first) + area(second) - both)

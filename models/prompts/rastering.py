@@ -51,7 +51,7 @@ def raised(logits: npt.NDArray[np.float32], window: Window, shape: tuple[int, in
     fine = _weights(rows, window.top, window.side, len(logits)) @ logits  # (h, S)
     fine = fine @ _weights(columns, window.left, window.side, len(logits)).T  # (h, w)
     sure = (255 / (1 + np.exp(-np.abs(fine)))).astype(np.uint8)
-    return _tight(fine > 0, sure, (rows, columns), Proposal.nothing(plane))
+    return tight(fine > 0, sure, (rows, columns), Proposal.nothing(plane))
 
 
 def changed_near(found: Proposal, before: Proposal, newest: Prompt) -> Proposal:
@@ -68,7 +68,7 @@ def changed_near(found: Proposal, before: Proposal, newest: Prompt) -> Proposal:
     touched = np.unique(regions[rows, columns])
     mask = old ^ np.isin(regions, touched[touched > 0])
     sure = np.where(mask == new, _within(found, box, found.confidence), 255).astype(np.uint8)
-    return replace(_tight(mask, sure, box, found), corrects=True)
+    return replace(tight(mask, sure, box, found), corrects=True)
 
 
 def obeyed(found: Proposal, prompts: Prompts, shape: tuple[int, int]) -> Proposal:
@@ -80,7 +80,7 @@ def obeyed(found: Proposal, prompts: Prompts, shape: tuple[int, int]) -> Proposa
     for prompt in marks:
         pixels = pixels_of(prompt, mask.shape, (box[0].start, box[1].start))
         mask[pixels], sure[pixels] = prompt.positive, 255
-    return _tight(mask, sure, box, found)
+    return tight(mask, sure, box, found)
 
 
 def deepest(proposal: Proposal) -> Position:
@@ -115,7 +115,7 @@ def _around(*boxes: Box2D | None) -> Box2D:
     return rows, columns
 
 
-def _tight(mask: npt.NDArray[np.bool_], sure: npt.NDArray[np.uint8], box: Box2D, like: Proposal) -> Proposal:
+def tight(mask: npt.NDArray[np.bool_], sure: npt.NDArray[np.uint8], box: Box2D, like: Proposal) -> Proposal:
     """A mask that fills a box, in its bounding box."""
     answer = Proposal.of(mask, like.plane)
     if not answer.extent:

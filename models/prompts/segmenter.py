@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..intensity import intensity_limits
 from .answering import Answering
 from .plane import Plane
 from .prompts import Prompt, Prompts
-from .propagation import Followed, reason_to_stop
+from .propagation import Followed, Known, judged
 from .proposal import Proposal
 from .shipped import load_network
 
@@ -84,6 +84,13 @@ class PromptSegmenter:
             self._plane(())  # so that the first click need not wait for it
         self.turn_to(mask)
 
+    def forget(self) -> None:
+        """Let go of the image."""
+        self._pixels = None
+        self._planes.clear()
+        self._answering.forget()
+        self.turn_to(None)
+
     def turn_to(self, mask: npt.NDArray[Any] | None = None) -> None:
         """Begin another object in the same image, with a mask of it if there is one."""
         self._begun = None if mask is None else np.asarray(mask) != 0
@@ -120,18 +127,26 @@ class PromptSegmenter:
         return self._answer(plane, here)
 
     def follow(
-        self, mask: npt.NDArray[Any], plane: tuple[int, ...], step: int = 1, axis: int = -1, usual: float | None = None
+        self,
+        mask: npt.NDArray[Any],
+        plane: tuple[int, ...],
+        step: int = 1,
+        axis: int = -1,
+        known: Known | None = None,
+        called: str = "plane",
     ) -> Iterator[Followed]:
         """Carry an object from one plane to the next ones, a plane at a time, until there is a reason to stop.
 
-        Where another object begins just where this one ends, it may go on into that.
+        What of an answer does not look like the object is left out. Where an object that looks the same begins just
+        where this one ends, it may go on into that.
 
         Args:
             mask: (Y, X), not 0 in the object.
             plane: where that is.
             step: 1 or -1: to the planes after or before.
             axis: which of the leading axes to go along; the last one by default.
-            usual: what `expected` said where the object was known; asked on the given plane if it is None.
+            known: what `known` said of the object; of the given plane if it is None.
+            called: what a plane along the axis is called in reasons to stop: "slice" or "frame".
 
         Raises:
             PromptError: no image was started, it has no such plane, or the mask is empty.
@@ -142,26 +157,36 @@ class PromptSegmenter:
         if not plane or before.extent is None:
             raise PromptError("To follow an object from plane to plane takes a mask of it on one of several planes.")
         axis %= len(plane)
-        usual = self.expected(mask, plane) if usual is None else usual
+        known = known or self.known([(mask, plane)])
         for at in range(plane[axis] + step, pixels.shape[axis] if step > 0 else -1, step):
             here = (*plane[:axis], at, *plane[axis + 1 :])
             found, expected = self._answering.follow(self._plane(here), before, here)
-            if reason := reason_to_stop(before, found, expected, usual):
-                yield Followed(before, reason)
+            followed = judged(before, found, expected, known, pixels[here], self._limits, f"{called} {at}")
+            yield followed
+            if followed.reason:
                 return
-            yield Followed(found)
-            before = found
-        yield Followed(before, "It reached the last plane." if step > 0 else "It reached the first plane.")
+            before, known = followed.proposal, followed.known
+            assert known is not None
+        yield Followed(before, f"It reached the {'last' if step > 0 else 'first'} {called}.", known)
 
-    def expected(self, mask: npt.NDArray[Any], plane: tuple[int, ...]) -> float:
-        """The intersection over union, 0 to 1, that the network expects of its answer where an object is known.
+    def known(self, seen: Sequence[tuple[npt.NDArray[Any], tuple[int, ...]]]) -> Known:
+        """What can be known of an object from where somebody drew or confirmed it.
 
         Args:
-            mask: (Y, X), not 0 in the object; not empty.
-            plane: where that is.
+            seen: masks (Y, X), not 0 in the object, each with its plane, at least one; the first is followed from.
+
+        Raises:
+            PromptError: no image was started, it has no such plane, or the first mask is empty.
         """
-        known = Proposal.of(np.asarray(mask) != 0, plane)
-        return self._answering.follow(self._plane(plane), known, plane)[1]
+        pixels = self._started()
+        objects = [Proposal.of(np.asarray(mask) != 0, plane) for mask, plane in seen]
+        for known in objects:
+            _check_plane(known.plane, pixels.shape[:-3])
+        if objects[0].extent is None:
+            raise PromptError("To follow an object from plane to plane takes a mask of it on one of several planes.")
+        first = objects[0].plane
+        expected = self._answering.follow(self._plane(first), objects[0], first)[1]
+        return Known.of(expected, [(pixels[known.plane], known) for known in objects if known.extent], self._limits)
 
     def _answer(self, plane: tuple[int, ...], prompts: Prompts) -> Proposal:
         """One step beyond the answer to all but the newest prompt."""

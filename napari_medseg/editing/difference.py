@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
+import numpy as np
+
 from .boxes import Array, Box, around
 from .change import Change, gathered
 from .packing import Packed, pack
@@ -45,6 +47,11 @@ class Difference:
         return around(piece.box for piece in pieces) if pieces else None
 
     @property
+    def packed(self) -> bool:
+        """Whether all of it is compressed, and so holds no more memory than it will."""
+        return all(isinstance(piece, Packed) for piece in self._pieces)
+
+    @property
     def nbytes(self) -> int:
         """Bytes of memory that it holds."""
         return sum(piece.nbytes for piece in self._pieces)
@@ -58,6 +65,20 @@ class Difference:
         """Take it out of the mask as it was after the step."""
         for piece in reversed(self._pieces):
             piece.write(pixels, back=True)
+
+    def revert_on(self, plane: tuple[int, ...], pixels: Array) -> None:
+        """Take it out of one plane of the mask as it was after the step.
+
+        Args:
+            plane: index along each leading axis.
+            pixels: (Y, X) of that plane, of a type that holds what was there before.
+        """
+        leading = len(plane)
+        for piece in reversed(self._pieces):
+            if all(side.start <= at < side.stop for side, at in zip(piece.box, plane, strict=False)):
+                change = piece.unpacked() if isinstance(piece, Packed) else piece
+                here = tuple(at - side.start for at, side in zip(plane, change.box, strict=False))
+                np.copyto(pixels[change.box[leading:]], change.before[here], where=change.where()[here])
 
     def then(self, later: Difference) -> Difference:
         """This and what followed it as one."""

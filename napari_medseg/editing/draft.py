@@ -154,7 +154,7 @@ class Draft:
             self.content.write(step, back=back)
         self._since.clear()
         self._said_since.clear()
-        for step in self.content.history.done[-1:]:
+        for step in self.content.history.done:  # also those that became one with others
             step.difference.pack()
         self._before = self._past()
 

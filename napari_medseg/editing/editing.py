@@ -131,6 +131,14 @@ class Editing:
         work = self._works.get(mask)
         return work.prompts if work else Prompts()
 
+    def since_first_prompt(self, mask: Mask) -> list[Step] | None:
+        """The steps since the object in work got its first prompt; None if that is forgotten."""
+        work = self._works.get(mask)
+        if work is None:
+            return None
+        work.recording.flush()
+        return work.history.since_first_prompt()
+
     @property
     def can_undo(self) -> str:
         """Name of the step that `undo` takes back; "" if there is none."""
@@ -279,20 +287,34 @@ class Editing:
             step = Step("Replace the mask", Difference())
             work.history.add(step)
             self._masks.touched(mask)
-            pixels = np.array(new)
             self.keeping.replaced(
-                mask, pixels, step, work.history, lambda: self._background.post(lambda: self._noted(mask))
+                mask,
+                None if old is new else old,
+                np.array(new),
+                step,
+                work.history,
+                lambda: self._background.post(lambda: self._noted(mask, step)),
             )
             self._show()
         self.changed.emit(mask, whole(new.shape))
 
-    def _noted(self, mask: Mask) -> None:
-        """It is known what a step changed; whoever wanted to undo it meanwhile need not wait any longer."""
-        if work := self._works.get(mask):
-            self._limit(mask)
-            waiting, work.waiting = work.waiting, []
-            for back in waiting:
-                self._travel(mask, back=back)
+    def _noted(self, mask: Mask, step: Step) -> None:
+        """It is known what a step changed, or never will be; whoever wanted to undo it meanwhile waits no longer."""
+        work = self._works.get(mask)
+        if work is None:
+            return
+        waiting, work.waiting = work.waiting, []
+        if not step.difference.known:
+            work.history.forget_until(step)
+            self._state.notice = (
+                f"What '{step.name}' changed cannot be told any more, so neither it nor what came before it can be "
+                "undone. The mask is as you see it."
+            )
+            self._show()
+            return
+        self._limit(mask)
+        for back in waiting:
+            self._travel(mask, back=back)
 
     def _limit(self, mask: Mask) -> None:
         history = self._works[mask].history

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from napari_medseg.models.prompts import Prompts
+from napari_medseg.models.prompts.prompts import Prompt, Prompts
 
 from .boxes import Array
 from .difference import Difference
@@ -15,7 +15,10 @@ STEPS = 500
 """Steps that are kept at most."""
 
 BYTES = 256 * 2**20
-"""Bytes that the steps of one mask may take; the last one is kept even if it takes more."""
+"""Bytes that the steps of one mask may take, compressed; the last one is kept even if it takes more."""
+
+WAITING = 2**30
+"""Bytes that steps may take which the journal has not compressed yet, as it does within a second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +53,21 @@ class History:
         done: oldest first.
         undone: the one that was undone last is the last one.
         steps: how many are kept at most.
-        nbytes: how many bytes they may take together.
+        nbytes: how many bytes they may take together, compressed.
+        waiting: how many bytes those may take that are not compressed yet.
     """
 
     def __init__(
-        self, done: Iterable[Step] = (), undone: Iterable[Step] = (), *, steps: int = STEPS, nbytes: int = BYTES
+        self,
+        done: Iterable[Step] = (),
+        undone: Iterable[Step] = (),
+        *,
+        steps: int = STEPS,
+        nbytes: int = BYTES,
+        waiting: int = WAITING,
     ) -> None:
         self.done, self.undone = list(done), list(undone)
-        self._steps, self._nbytes = steps, nbytes
+        self._steps, self._nbytes, self._waiting = steps, nbytes, waiting
         self._closed = True  # whether the last step is merged with no other any more
 
     @property
@@ -96,14 +106,44 @@ class History:
         return joins
 
     def forget_oldest(self) -> int:
-        """Forget what is over the limits, the last step never; returns how many steps that were."""
-        sizes = [step.difference.nbytes for step in self.done]
-        total, gone = sum(sizes) + sum(step.difference.nbytes for step in self.undone), 0
-        while len(self.done) - gone > 1 and (total > self._nbytes or len(self.done) - gone > self._steps):
-            total -= sizes[gone]
+        """Forget what is over the limits, the last step never; returns how many steps that were.
+
+        A step is counted as it is kept, compressed: a tool that changes a few pixels all over a volume has two copies
+        of the volume in hand for a moment, and takes some kilobytes afterwards.
+        """
+        sizes = [(step.difference.packed, step.difference.nbytes) for step in (*self.done, *self.undone)]
+        kept = sum(nbytes for packed, nbytes in sizes if packed)
+        waiting = sum(nbytes for packed, nbytes in sizes if not packed)
+        gone = 0
+        while len(self.done) - gone > 1 and (
+            kept > self._nbytes or waiting > self._waiting or len(self.done) - gone > self._steps
+        ):
+            packed, nbytes = sizes[gone]
+            kept -= nbytes * packed
+            waiting -= nbytes * (not packed)
             gone += 1
         del self.done[:gone]
         return gone
+
+    def forget_until(self, step: Step) -> None:
+        """Forget a step of which nobody knows what it changed, and all before it, which lead to it."""
+        if step in self.done:
+            del self.done[: self.done.index(step) + 1]
+        self._closed = True
+
+    def since_first_prompt(self) -> list[Step] | None:
+        """The steps since the object in work got its first prompt, that one included; None if it is forgotten."""
+        ours: set[Prompt] = set()
+        for number in range(len(self.done) - 1, -1, -1):
+            step = self.done[number]
+            if not step.difference.known:
+                return None
+            if step.prompts is not None:
+                before, after = (set(prompts) for prompts in step.prompts)
+                ours |= after
+                if not before & ours:
+                    return self.done[number:] if ours else None
+        return None
 
     def undo(self, pixels: Array) -> Step | None:
         """Take the last step back, in the pixels too; None if there is none."""

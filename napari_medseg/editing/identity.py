@@ -14,11 +14,15 @@ _WHOLE = 2**32
 _PLANES = 16
 
 
-def digest_of(layer: Any) -> bytes:
+def digest_of(layer: Any, whole: int = _WHOLE) -> bytes:
     """Digest of what an image layer shows: type, shape and pixels. Takes its time; for any thread.
 
     Of an image of several resolutions the pixels of the coarsest count, and of one that is larger than memory may be,
     planes at even distances.
+
+    Args:
+        layer: of the image.
+        whole: bytes up to which all pixels of one that is not in memory count.
 
     Raises:
         Whatever a lazy array raises whose source is gone.
@@ -26,7 +30,7 @@ def digest_of(layer: Any) -> bytes:
     finest, pixels = (layer.data[0], layer.data[-1]) if layer.multiscale else (layer.data, layer.data)
     digest = hashlib.blake2b(f"{np.dtype(pixels.dtype).str} {tuple(finest.shape)}\n".encode(), digest_size=32)
     size = int(np.prod(pixels.shape, dtype=float)) * np.dtype(pixels.dtype).itemsize
-    if isinstance(pixels, np.ndarray) or size <= _WHOLE:
+    if isinstance(pixels, np.ndarray) or size <= whole:
         digest.update(np.ascontiguousarray(pixels).reshape(-1).view(np.uint8).data)
     else:
         for at in np.linspace(0, pixels.shape[0] - 1, _PLANES).astype(int):

@@ -26,6 +26,10 @@ UNSAFE = (
 )
 
 
+def _nothing() -> None:
+    """What is done by default if a mask is not followed any more."""
+
+
 class Journal:
     """Writes drafts. Every method but `wait` and `close` returns at once; the work is done in order, in one thread.
 
@@ -59,12 +63,19 @@ class Journal:
 
         self._tasks.put(do)
 
-    def tell(self, key: Hashable, call: Callable[[Draft], None]) -> None:
-        """Call `call`, in the thread, with the draft of a mask."""
+    def tell(self, key: Hashable, call: Callable[[Draft], None], lost: Callable[[], object] = _nothing) -> None:
+        """Call `call`, in the thread, with the draft of a mask.
+
+        Args:
+            key: the mask.
+            call: may take its time.
+            lost: called in the thread instead, if the mask is not followed any more, or from now on.
+        """
 
         def do() -> None:
             draft = self._drafts.get(key)
             if draft is None:
+                lost()
                 return
             try:
                 if self._in_work is not draft and self._in_work is not None:
@@ -73,8 +84,10 @@ class Journal:
                 call(draft)
             except OSError as error:
                 _log.warning("a draft cannot be removed or moved now", exc_info=error)
+                lost()
             except Exception:
                 self._give_up(key)
+                lost()
 
         self._tasks.put(do)
 

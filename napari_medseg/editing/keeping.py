@@ -18,6 +18,7 @@ from .history import History, Step
 from .identity import digest_of
 from .journal import Journal
 from .known_pixels import KnownPixels
+from .packing import compared
 
 FOLDER = "drafts"
 """Where drafts lie in the folder of a project."""
@@ -70,17 +71,39 @@ class Keeping:
     def step(self, mask: Mask, step: Step, history: History) -> None:
         """Something was done, and is in the history already."""
         kept, effort = tuple(history.done), effort_of(mask)
-        self._journal.tell(mask, lambda draft: draft.step(step, effort, kept=kept))
 
-    def replaced(self, mask: Mask, pixels: Array, step: Step, history: History, then: Callable[[], None]) -> None:
-        """The same, but the step does not know yet what it changed; `then` is called, in the thread, when it does."""
+        def lost() -> None:
+            kept[-1].difference.pack()  # which the draft would have done
+
+        self._journal.tell(mask, lambda draft: draft.step(step, effort, kept=kept), lost)
+
+    def replaced(
+        self, mask: Mask, before: Any, pixels: Array, step: Step, history: History, then: Callable[[], None]
+    ) -> None:
+        """The same, but the step does not know yet what it changed.
+
+        Args:
+            mask: whose pixels were replaced.
+            before: the mask until then; None if nobody but the journal has it.
+            pixels: the mask now, a copy.
+            step: to be told what changed.
+            history: it is in there already.
+            then: called, in the journal's thread, when the step knows, or when it is certain that it never will.
+        """
         kept, effort = tuple(history.done), effort_of(mask)
 
         def do(draft: Draft) -> None:
             draft.replaced(pixels, step, effort, kept=kept)
             then()
 
-        self._journal.tell(mask, do)
+        def lost() -> None:
+            try:
+                if before is not None:
+                    step.difference.fill(compared(np.asarray(before), pixels))
+            finally:
+                then()
+
+        self._journal.tell(mask, do, lost)
 
     def travel(self, mask: Mask, *, back: bool) -> None:
         """A step was undone, or done again."""

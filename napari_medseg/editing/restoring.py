@@ -97,6 +97,8 @@ def _replay(content: Content, records: Iterator[dict[str, Any]]) -> None:
             _replay_one(content, record)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         _log.warning("a draft is damaged; what came before is restored", exc_info=error)
+    for step in content.history.done:  # some became one with others
+        step.difference.pack()
     content.history.forget_oldest()
 
 

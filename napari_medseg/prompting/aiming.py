@@ -53,6 +53,11 @@ def into(image: Any, at: Position) -> Position:
     return row, column
 
 
+def middle_of_view(viewer: Any, image: Any) -> Position:
+    """The pixel of an image that lies in the middle of the canvas, or nearest to it; shown as `shown_plane` wants."""
+    return into(image, position_in(image, (*viewer.dims.point[:-2], *viewer.camera.center[-2:])))
+
+
 def canvas_pixels(viewer: Any, image: Any) -> float:
     """Pixels of the screen that a pixel of the image takes, roughly."""
     return float(viewer.camera.zoom * np.min(np.abs(np.asarray(image.scale)[-2:])))

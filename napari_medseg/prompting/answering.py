@@ -135,6 +135,9 @@ class Answering:
         mask = self._masks.current()
         given = self._editing.prompts(mask) if mask is not None else Prompts()
         work = None if mask is None else self._objects.of(mask)
+        if mask is not None and work is None and given:
+            self._objects.restore(mask, self._turns.guarded(lambda: self.take_back(number)), self._failed)
+            return
         number += len(given) * (number < 0)
         if mask is None or work is None or not 0 <= number < len(given):
             self._failed("There is no prompt to be taken back.")
@@ -148,10 +151,11 @@ class Answering:
         if not asked or answer is not None:
             self._write(writing, known.begun if answer is None else answer.proposed)
             return
-        self._asking.ask(
+        self._asking.prompt_anew(
             mask.image,
             plane,
-            lambda engine, session: engine.prompt_anew(session, asked, known.begun),
+            asked,
+            known.begun,
             self._turns.guarded(lambda answer: self._write(writing, Region.of(answer.box, answer.mask), answer)),
             self._broke,
         )
@@ -197,10 +201,11 @@ class Answering:
         expected = given if final else pull.before
         own = pull.work.on(plane).own(pull.mask.layer.data[plane])
         writing = _Writing(pull.mask, pull.work, plane, asked, expected, name, pull.token, own, final=final)
-        self._asking.ask(
+        self._asking.prompt(
             image,
             plane,
-            lambda engine, session: engine.prompt(session, asked, pull.now),
+            asked,
+            pull.now,
             self._turns.guarded(lambda answer: self._write(writing, Region.of(answer.box, answer.mask), answer)),
             self._broke if final else self._missed,
         )
@@ -218,6 +223,9 @@ class Answering:
         mask, known = writing.mask, writing.work.on(writing.plane)
         stale = not writing.final and (self._pull is None or self._pull.token is not writing.token)
         if not self._masks.holds(mask):
+            self._pull = None if writing.final else self._pull
+            if mask not in self._masks.all():  # it cannot be put back either
+                self._objects.forget(mask)
             self._failed("The mask was deleted meanwhile, so the answer was dropped.")
             return
         if stale or self._editing.prompts(mask) != writing.expected or self._objects.of(mask) is not writing.work:

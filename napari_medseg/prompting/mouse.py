@@ -98,6 +98,10 @@ class Mouse:
         """While the key is held."""
         self._moving_view, viewer.cursor.style = True, "standard"
         yield
+        self.let_view_go()
+
+    def let_view_go(self) -> None:
+        """The key is held no more, or nobody would hear of its release."""
         self._moving_view = False
         if self._resting:
             self._show_cursor()

@@ -17,6 +17,7 @@ from ..masks import Mask, Masks
 from ..state import PanelState
 from .object_in_work import ObjectInWork, PlaneInWork
 from .picking import next_label, object_at
+from .restoring import restored
 
 REMEMBERED = 500
 """Objects of earlier steps that are known again when those are undone; the history is not much longer."""
@@ -51,11 +52,13 @@ class Objects:
         self._earlier: OrderedDict[tuple[Mask, Prompts], ObjectInWork] = OrderedDict()
         self._highest: dict[Mask, int] = {}
         self.ours = False  # whether it is ourselves who change the mask
+        masks.gone.connect(self.forget)
         editing.changed.connect(self._changed)
         editing.prompts_changed.connect(self._prompts_changed)
 
     def close(self) -> None:
         """Look no more."""
+        self._masks.gone.disconnect(self.forget)
         self._editing.changed.disconnect(self._changed)
         self._editing.prompts_changed.disconnect(self._prompts_changed)
 
@@ -112,7 +115,7 @@ class Objects:
         row, column = (round(x) for x in prompt.path[0])
         label = int(pixels[row, column]) if isinstance(prompt, Point | Scribble) else 0
         if work is None and self._editing.prompts(mask):
-            self._restore(mask, lambda: self.for_prompt(mask, prompt, token, found, failed), failed)
+            self.restore(mask, lambda: self.for_prompt(mask, prompt, token, found, failed), failed)
         elif label and self._picks(work, prompt, label, pixels, row, column):
             only_picks = isinstance(prompt, Point) and prompt.positive
             self._pick(mask, prompt.plane, (row, column), label, token, lambda it: found(it, not only_picks), failed)
@@ -203,29 +206,36 @@ class Objects:
             self.ours = False
         self.leave(mask)
 
-    def _restore(self, mask: Mask, then: Callable[[], None], failed: Callable[[str], None]) -> None:
-        """The prompts are older than this panel: what they were about lies where they say it is."""
-        prompt = next((one for one in self._editing.prompts(mask) if isinstance(one, Point) and one.positive), None)
-        if prompt is not None:
-            row, column = (round(x) for x in prompt.at)
-            if label := int(mask.layer.data[prompt.plane][row, column]):
-                prompts = self._editing.prompts(mask)
+    def restore(self, mask: Mask, then: Callable[[], None], failed: Callable[[str], None]) -> None:
+        """Have the object in work again that prompts are about which are older than this panel, then go on.
 
-                def picked(begun: Any) -> None:
-                    if self._editing.prompts(mask) == prompts:
-                        work = self._in_work[mask] = ObjectInWork(label, alone)
-                        work.planes[prompt.plane] = PlaneInWork.picked(
-                            label, alone, mask.layer.data[prompt.plane], begun
-                        )
-                    then()
+        If it cannot be told which one that was, its prompts go.
 
-                alone, pixels = self._state.own_labels, mask.layer.data[prompt.plane]
-                self._background.run(
-                    lambda: object_at(np.asarray(pixels), row, column, alone=alone), self._guarded(picked), failed
-                )
-                return
-        self._finish(mask)
-        then()
+        Args:
+            mask: with prompts, and without an object in work.
+            then: called with the object in work, or with none and no prompts.
+            failed: called with a sentence.
+        """
+        prompts, steps = self._editing.prompts(mask), self._editing.since_first_prompt(mask)
+        data, alone = mask.layer.data, self._state.own_labels
+
+        def known(work: ObjectInWork | None) -> None:
+            if self._editing.prompts(mask) == prompts:
+                if work is None:
+                    self._finish(mask)
+                else:
+                    self.resume(mask, work)
+                    self.remember(mask, prompts)
+            then()
+
+        self._background.run(lambda: restored(data, prompts, steps, alone=alone), self._guarded(known), failed)
+
+    def forget(self, mask: Mask) -> None:
+        """It was closed, and nothing of it has to be kept."""
+        self._in_work.pop(mask, None)
+        self._highest.pop(mask, None)
+        for key in [key for key in self._earlier if key[0] is mask]:
+            del self._earlier[key]
 
     def _changed(self, mask: Mask, region: tuple[slice, ...]) -> None:
         if self.ours:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ class Overlay:
         self._image: Any = None
         self._points: Points | None = None
         self._lines: Shapes | None = None
-        self._active: Any = None  # the layer that was selected last, of the user's own
+        self._active: Callable[[], Any] = _nothing  # the layer that was selected last, of the user's own, if it lives
         self._shown_points: list[Point] = []
         self._shown_lines: list[Prompt] = []
         viewer.layers.selection.events.active.connect(self._selected)
@@ -74,8 +75,8 @@ class Overlay:
         if lines and (self._lines is None or self._lines not in self.viewer.layers):
             self._lines, self._shown_lines = self._added(_new_lines(image)), []
         if points != self._shown_points:
-            self._shown_points = points
-            _draw_points(self._points, points)
+            shown, self._shown_points = self._shown_points, points
+            _draw_points(self._points, points, shown)
         if lines != self._shown_lines:
             self._shown_lines = lines
             _draw_lines(self._lines, lines, self._line_width())
@@ -91,14 +92,15 @@ class Overlay:
         if self.owns(event.value):
             self._post(self._select_the_users)  # not at once: napari is in the middle of it
         elif event.value is not None:  # which it is for a moment, on the way from one to another
-            self._active = event.value
+            self._active = weakref.ref(event.value)
 
     def _select_the_users(self) -> None:
         if self.viewer is None:
             return
         layers = self.viewer.layers
-        if self.owns(layers.selection.active) and self._active in layers:
-            layers.selection.active = self._active
+        active = self._active()
+        if self.owns(layers.selection.active) and active in layers:
+            layers.selection.active = active
 
     def _line_width(self) -> float:
         return LINE / max(canvas_pixels(self.viewer, self._image), 1e-6)
@@ -110,6 +112,10 @@ class Overlay:
         widths = _widths(self._shown_lines, self._line_width())
         if widths and not np.allclose(widths, self._lines.edge_width, rtol=0.2):
             self._lines.edge_width = widths
+
+
+def _nothing() -> None:
+    """No layer was selected yet."""
 
 
 def nearest(prompts: Sequence[Prompt], at: Position, plane: Plane, reach: float) -> int | None:
@@ -166,24 +172,35 @@ def _new_lines(image: Any) -> Shapes:
     return layer
 
 
-def _draw_points(layer: Points, prompts: Sequence[Point]) -> None:
-    layer.data = np.array([(*prompt.plane, *prompt.at) for prompt in prompts]).reshape(-1, layer.ndim)
-    if prompts:
-        layer.border_color = [POSITIVE if prompt.positive else NEGATIVE for prompt in prompts]
-        layer.symbol = ["disc" if prompt.positive else "square" for prompt in prompts]
+def _draw_points(layer: Points, prompts: Sequence[Point], shown: Sequence[Point]) -> None:
+    """Draw points where `shown` are drawn; each thing that is set anew has napari make all of the layer anew.
+
+    The viewer is not told of the data, or it would look twice how large the world is now: prompts lie in the image.
+    """
+    colours = [POSITIVE if prompt.positive else NEGATIVE for prompt in prompts]
+    symbols = ["disc" if prompt.positive else "square" for prompt in prompts]
+    one_more = bool(prompts) and prompts[:-1] == shown
+    if one_more:  # what is added to the data is drawn with these
+        layer.current_border_color, layer.current_symbol = colours[-1], symbols[-1]
+    with layer.events.data.blocker():
+        layer.data = np.array([(*prompt.plane, *prompt.at) for prompt in prompts]).reshape(-1, layer.ndim)
+    if not one_more and prompts != shown[: len(prompts)]:
+        layer.border_color, layer.symbol = colours, symbols
 
 
 def _draw_lines(layer: Shapes, prompts: Sequence[Prompt], width: float) -> None:
+    """Draw lines instead of those that are there; as for points, the viewer is not told."""
     layer.selected_data = set()
-    layer.data = []
-    if prompts:
-        layer.add(
-            [np.array([(*prompt.plane, *at) for at in _corners(prompt)]) for prompt in prompts],
-            shape_type=["polygon" if isinstance(prompt, Box | Lasso) else "path" for prompt in prompts],
-            edge_width=_widths(prompts, width),
-            edge_color=[POSITIVE if prompt.positive else NEGATIVE for prompt in prompts],
-            face_color="transparent",
-        )
+    with layer.events.data.blocker():
+        layer.data = []
+        if prompts:
+            layer.add(
+                [np.array([(*prompt.plane, *at) for at in _corners(prompt)]) for prompt in prompts],
+                shape_type=["polygon" if isinstance(prompt, Box | Lasso) else "path" for prompt in prompts],
+                edge_width=_widths(prompts, width),
+                edge_color=[POSITIVE if prompt.positive else NEGATIVE for prompt in prompts],
+                face_color="transparent",
+            )
 
 
 def _widths(prompts: Sequence[Prompt], width: float) -> list[float]:

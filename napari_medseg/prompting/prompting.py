@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from napari_medseg.models.errors import PromptError
-from napari_medseg.models.prompts.prompts import Point, Prompts
+from napari_medseg.models.prompts.prompts import Point, Prompt, Prompts
 
 from ..background import Background
 from ..editing import Editing
 from ..engine_link import EngineLink
-from ..image_layers import is_image
+from ..image_layers import is_image, is_large
 from ..masks import Mask, Masks
 from ..state import PanelState
-from .aiming import canvas_pixels, into, is_inside, position_in, shown_plane
+from .aiming import canvas_pixels, into, is_inside, middle_of_view, position_in, shown_plane
 from .answering import Answering
 from .asking import Asking
 from .gesture import Gesture
@@ -32,6 +32,10 @@ REACH = 9.0
 
 class Prompting:
     """The tools of the mouse, and the object that they are about.
+
+    Attributes:
+        part_first: asked before a tool is taken up, with what takes it up; True if it has to wait for a part of a large
+            image, and is called again then.
 
     Args:
         viewer: napari's, or its model without a window.
@@ -53,7 +57,12 @@ class Prompting:
         self._answering = Answering(viewer, state, masks, editing, self._objects, self._asking, self._turns)
         self._overlay = Overlay(viewer, background.post)
         self._mouse = Mouse(viewer, self._clicked, self._begun, self._moved, self._ended)
+        self.part_first: Callable[[Callable[[], None]], bool] = lambda again: False
+        self._background = background
+        self._shown: tuple[Any, tuple[Prompt, ...]] | None = None  # image and prompts that are drawn, or soon will be
+        self._drawing = False  # whether they soon will be
         self._gesture: Gesture | None = None
+        self._image: Any = None  # that the gesture is made on
         self._token: Any = None
         self._layer: Any = None  # the mask's, whose mode is followed
         viewer.layers.selection.events.active.connect(self._selected)
@@ -78,7 +87,8 @@ class Prompting:
         self._objects.close()
         self.labelling.close()
         self._overlay.close()
-        self.viewer = self._asking.viewer = self._answering.viewer = None
+        self._asking.close()
+        self.viewer = self._answering.viewer = None
 
     @property
     def idle(self) -> bool:
@@ -89,6 +99,8 @@ class Prompting:
         """Have the mouse give prompts with a tool; the one that is up already is put down."""
         if name == self._state.prompt_tool:
             self.put_down()
+            return
+        if self.part_first(partial(self.take_up, name)):
             return
         try:
             image, plane = self._aim()
@@ -105,19 +117,23 @@ class Prompting:
             self.viewer.layers.selection.active = image if mask is None else mask.layer
         self._state.prompt_tool = name
         self._mouse.take(clicks=name == "click", how=TOOLS[name].how)
-        self._asking.send_ahead(image, plane)
+        self._asking.send_ahead(image, plane, middle_of_view(self.viewer, image))
         self._show()
 
     def put_down(self) -> None:
         """Have the mouse do what it always does; a pull that is under way is forgotten."""
         if self._gesture is not None:
-            self._gesture = None
+            self._gesture = self._image = None
             self._turns.drop(self._token)
             self._answering.forget(self._token)
         if self._state.prompt_tool:
             self._state.prompt_tool = ""
             self._mouse.give_back()
         self._show()
+
+    def let_keys_go(self) -> None:
+        """The keyboard is another window's now: nobody would hear of a key's release, so none counts as held."""
+        self._mouse.let_view_go()
 
     def take_back(self, number: int = -1) -> None:
         """Take one prompt away, by default the newest; the object becomes what the others alone would have made it."""
@@ -142,6 +158,8 @@ class Prompting:
             raise PromptError("Open an image first, or pick one.")
         if not self._state.image_usable:
             raise PromptError(self._state.image_about)
+        if is_large(image):
+            raise PromptError("This image is corrected part by part: zoom in, and press Edit here.")
         return image, shown_plane(self.viewer, image)
 
     def _clicked(self, press: Press) -> None:
@@ -201,13 +219,14 @@ class Prompting:
         gesture, self._gesture = self._gesture, None
         if gesture is None:
             return
+        image, self._image = self._image, None
         prompt = gesture.prompt()
         if prompt is None:
             self._turns.drop(self._token)
             self._answering.forget(self._token)
             self._state.notice = f"That {gesture.tool} was too small to mean anything; drag it around the object."
         else:
-            give = partial(self._answering.give, self._image, prompt, self._token, final=True)
+            give = partial(self._answering.give, image, prompt, self._token, final=True)
             self._turns.add(Turn(give, self._token, prompt))
         self._show()
 
@@ -220,12 +239,19 @@ class Prompting:
         shown = (*given, *self._turns.prompts())
         if self._gesture is not None and (prompt := self._gesture.prompt()) is not None:
             shown = (*shown, prompt)
-        if image in self.viewer.layers and (shown or self._state.prompt_tool):
-            self._overlay.show(image, shown)
-        else:
+        self._shown = (image, shown) if image in self.viewer.layers and (shown or self._state.prompt_tool) else None
+        if self._shown is None:
             self._overlay.hide()
+        elif not self._drawing:
+            self._drawing = True
+            self._background.post(self._draw)  # later: the predictor is asked first, and looks meanwhile
         self._state.object_about = self._objects.about(mask)
         self._state.prompts = len(given)
+
+    def _draw(self) -> None:
+        self._drawing = False
+        if self.viewer is not None and self._shown is not None and self._shown[0] in self.viewer.layers:
+            self._overlay.show(*self._shown)
 
     def _selected(self, event: Any) -> None:
         """A layer that has nothing to do with the image is worked on now."""
@@ -265,6 +291,7 @@ class Prompting:
         """Another slice is shown: have the predictor know it before it is clicked on."""
         if self._state.prompt_tool:
             try:
-                self._asking.send_ahead(*self._aim())
+                image, plane = self._aim()
+                self._asking.send_ahead(image, plane, middle_of_view(self.viewer, image))
             except PromptError:
                 return

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from napari_medseg.models.engine.client import Engine
+from napari_medseg.models.engine.region import Region
 from napari_medseg.models.errors import MedSegError, PromptError
-from napari_medseg.models.intensity import intensity_limits
 from napari_medseg.models.prompts.propagation import Followed
 
 from ..background import Background
@@ -17,9 +17,9 @@ from ..looking import Doubts
 from ..looking.camera import go_to
 from ..masks import Masks
 from ..prompting.aiming import shown_plane
-from ..prompting.plane_image import plane_image
+from ..prompting.limits import image_limits
+from ..prompting.plane_image import in_order, plane_image
 from ..state import PanelState
-from .contrast import SMALL, Contrast, contrast, faded
 from .ready import Ready, made_ready, region_of
 from .run import Run
 
@@ -27,7 +27,10 @@ FORWARD, BACKWARD, BOTH = (1,), (-1,), (1, -1)
 """Ways to go."""
 
 JOB = "napari_medseg.models.engine.propagator:follow"
-EXPECTED = "napari_medseg.models.engine.propagator:expected"
+KNOWN = "napari_medseg.models.engine.propagator:known"
+
+CONFIRMED = 4
+"""Slices at most that are taken to show how the object looks: the shown one, and those behind it that have it."""
 
 CALLED = {"Z": "slice", "T": "frame"}
 """What a plane along an axis is called."""
@@ -151,27 +154,27 @@ class Propagating:
             self._stop(run, why)
             return
         self._state.propagating = f"{run.place.capitalize()} ... {run.drawn} drawn."
-        plane, before, start = run.next, run.own, run.plane
+        plane, before, start, step = run.next, run.own, run.plane, run.steps[0]
 
         def work(engine: Engine) -> None:
             leading = mask_shape(run.mask.image)[:-2]
             if run.limits is None:
-                image = plane_image(run.mask.image, run.siblings, start)
-                run.limits = intensity_limits(image.data if "C" in image.axes else image.data[..., None])
-                run.contrast = run.begun_contrast = contrast(image.data, run.begun, run.limits)
-                run.usual = engine.submit("predictor", EXPECTED, image, leading, start, before, run.limits).result()
+                run.limits = image_limits(in_order(run.mask.image, run.siblings))
+            if run.known is None:
+                seen = _seen(run)
+                images = [plane_image(run.mask.image, run.siblings, at) for at, _ in seen]
+                objects = [own for _, own in seen]
+                run.known = run.begun_known = engine.submit("predictor", KNOWN, images, objects, run.limits).result()
             image = plane_image(run.mask.image, run.siblings, plane)
-            run.job = engine.submit(
-                "predictor", JOB, image, leading, start, run.steps[0], run.axis, before, run.limits, run.usual
-            )
+            about = (leading, start, step, run.axis, before, run.limits, run.known, run.called)
+            run.job = engine.submit("predictor", JOB, image, *about)
             if run.cancelled:
                 run.job.cancel()
             followed: Followed = run.job.result()
             ready = made_ready(
                 run.mask.layer.data[plane], followed.proposal, run.label, over=run.over, replace=run.replace
             )
-            stands_out = contrast(image.data, ready.own, run.limits)
-            self._background.post(lambda: self._arrived(run, followed, ready, stands_out))
+            self._background.post(lambda: self._arrived(run, followed, ready))
 
         self._link.use(work, lambda reason: self._failed(run, reason))
 
@@ -190,14 +193,11 @@ class Propagating:
             return f"Stopped at {run.place}, which has this label already."
         return ""
 
-    def _arrived(self, run: Run, followed: Followed, ready: Ready, stands_out: Contrast) -> None:
+    def _arrived(self, run: Run, followed: Followed, ready: Ready) -> None:
         if run is not self._run:
             return
         if followed.reason:
             self._stop(run, followed.reason)
-            return
-        if ready.own.mask.sum() > SMALL and faded(run.contrast, stands_out):
-            self._stop(run, f"On {run.place} it would not stand out any more; look whether it ended before.")
             return
         if self._obstacle(run):
             self._next(run)  # which says it
@@ -219,7 +219,7 @@ class Propagating:
         self._doubts.proposed(mask, plane, followed.proposal)
         if self._shows(run, run.plane):
             go_to(self.viewer, mask.layer, (*plane, 0, 0))
-        run.plane, run.own, run.contrast = plane, ready.own, stands_out
+        run.plane, run.own, run.known = plane, ready.own, followed.known
         run.done, run.drawn = run.done + 1, run.drawn + 1
         self._next(run)
 
@@ -279,6 +279,25 @@ class Propagating:
             self._state.propagate_blocked = FLAT if self._state.image_usable else self._state.image_about
         else:
             self._state.propagate_blocked = NO_MASK if self._state.mask is None else ""
+
+
+def _seen(run: Run) -> list[tuple[tuple[int, ...], Region]]:
+    """The object on the slice that it begins on, and on those just behind it that have the label, too.
+
+    Who goes on from there has seen these, and left them as they are.
+    """
+    found = [(run.start, run.begun)]
+    one_way = len(run.steps) == 1
+    for away in range(1, CONFIRMED if one_way else 1):
+        at = run.start[run.axis] - away * run.steps[0]
+        here = (*run.start[: run.axis], at, *run.start[run.axis + 1 :])
+        if not 0 <= at < run.mask.layer.data.shape[run.axis]:
+            break
+        own = region_of(run.mask.layer.data[here] == run.label)
+        if not own.bits.any():
+            break
+        found.append((here, own))
+    return found
 
 
 def _drawn(run: Run) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_medseg.models.engine.region import Region
+from napari_medseg.models.prompts.propagation import Known
 
 from ..masks import Mask
 
@@ -35,10 +36,9 @@ class Run:
         own: the object on it.
         done: planes drawn in this direction.
         drawn: planes drawn in all.
-        limits: (C, 2), intensities that become 0 and 1, those of the first plane; None until it was read.
-        usual: intersection over union that the network expects of its answer where the object is known.
-        contrast: (C,), how the object on the last plane stands out; empty until that was read.
-        begun_contrast: of the object where it began.
+        limits: (C, 2), intensities that become 0 and 1, those of the whole image; None until they are known.
+        known: what is known of the object so far; None until pixels were read.
+        begun_known: what is known of it where it began.
         job: in the engine, if one is under way.
         cancelled: whether the user has had enough.
         said: why it stopped, for each direction that it is done with.
@@ -61,9 +61,8 @@ class Run:
     done: int = 0
     drawn: int = 0
     limits: npt.NDArray[np.float64] | None = None
-    contrast: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    begun_contrast: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    usual: float = 0.0
+    known: Known | None = None
+    begun_known: Known | None = None
     job: Any = None
     cancelled: bool = False
     said: list[str] = field(default_factory=list)
@@ -75,7 +74,7 @@ class Run:
     def turn_back(self) -> None:
         """To where it began, to go the other way."""
         self.plane, self.own, self.done = self.start, self.begun, 0
-        self.contrast = self.begun_contrast
+        self.known = self.begun_known
 
     @property
     def next(self) -> Plane:

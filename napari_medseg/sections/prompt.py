@@ -69,6 +69,7 @@ class PromptSection(QWidget):
         self.overwrite.toggled.connect(lambda on: setattr(self._state, "overwrite", on))
         self._viewer.events.theme.connect(self._draw_icons)
         self._draw_icons()
+        QApplication.instance().focusChanged.connect(self._focus_changed)
         follow(self._state, self._show, "prompt_tool", "image", "image_usable", "object_about", "prompts", "mask")
         follow(self._state, self._list_labels, "labels", "label", "own_labels", "mask")
         follow(self._state, lambda: self.overwrite.setChecked(self._state.overwrite), "overwrite")
@@ -133,6 +134,11 @@ class PromptSection(QWidget):
         for name, made in self.tools.items():
             made.setIcon(drawn(SHAPES[name], theme.icon.as_hex("long")))
             made.setStyleSheet(f"QToolButton:checked {{ background: {theme.current.as_hex('long')}; }}")
+
+    def _focus_changed(self, old: QWidget | None, now: QWidget | None) -> None:
+        """Within a window, whoever has the focus passes the release of a key on."""
+        if now is None or (old is not None and now.window() is not old.window()):
+            self._prompting.let_keys_go()
 
     def _pressed(self, tool: Tool) -> None:
         self._prompting.take_up(tool.name)

@@ -39,6 +39,7 @@ class PropagatingSection(QWidget):
         self.most.valueChanged.connect(lambda most: setattr(self._state, "propagate_most", most))
         self.replace.toggled.connect(lambda on: setattr(self._state, "propagate_replace", on))
         follow(self._state, self._show, "propagating", "propagate_blocked")
+        follow(self._state, self._show_choices, "propagate_most", "propagate_replace")
         follow(self._state, self._list_axes, "propagate_along", "image", "image_usable")
 
     def keys(self) -> dict[str, Callable[[], object]]:
@@ -72,6 +73,10 @@ class PropagatingSection(QWidget):
         self.about.setText(self._state.propagating)
         self.about.setVisible(busy)
         self.cancel.setVisible(busy)
+
+    def _show_choices(self) -> None:
+        self.most.setValue(self._state.propagate_most)
+        self.replace.setChecked(self._state.propagate_replace)
 
     def _list_axes(self) -> None:
         axes = self._propagating.along()

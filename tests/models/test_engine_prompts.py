@@ -18,8 +18,9 @@ from napari_medseg.models.engine.client import Engine
 from napari_medseg.models.engine.gate import Gate
 from napari_medseg.models.engine.prompter import KEPT, Prompter, UnknownSession
 from napari_medseg.models.engine.region import NOTHING, Region
-from napari_medseg.models.errors import CancelledError, EngineError, PromptError
+from napari_medseg.models.errors import CancelledError, EngineError, ImageNotSentError, PromptError
 from napari_medseg.models.prompts import Prompts, PromptSegmenter
+from napari_medseg.models.prompts.window import Window
 
 WAIT = 120
 """Seconds; generous, since a loaded machine is no failure."""
@@ -81,6 +82,27 @@ class TestInTheEngine:
         answer = engine.prompt("discs", CLICK, NOTHING)
 
         assert iou(answer.full((96, 128)), discs((30, 40)).data > 80) > 0.7
+
+    def test_images_that_are_forgotten_are_kept_nowhere(self, engine: Engine) -> None:
+        for name in ("kept", "forgotten"):
+            engine.prompt_start(name, discs((30, 40)))
+            engine.prompt(name, CLICK, NOTHING)
+
+        engine.prompt_forget(["forgotten", "never heard of"])
+
+        with pytest.raises(ImageNotSentError):
+            engine.prompt("forgotten", CLICK, NOTHING)
+        assert engine.prompt("kept", CLICK, NOTHING).mask.any()
+
+    def test_the_window_keeps_no_more_images_than_fit_and_the_predictor_answers_all_the_same(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("napari_medseg.models.engine.prompt_line.KEPT_BYTES", 30_000)
+        for name in ("first", "second", "third"):
+            engine.prompt_start(name, discs((30, 40)))  # 12 kB
+
+        assert list(engine._prompts._images) == ["second", "third"]
+        assert engine.prompt("first", CLICK, NOTHING).mask.any()
 
     def test_a_prompt_does_not_wait_behind_a_segmentation(self, engine: Engine, tiny: str) -> None:
         engine.prompt_start("discs", discs((30, 40)))
@@ -194,6 +216,20 @@ class TestPrompter:
         again = prompter.propose_anew("two", more.without(1), NOTHING).full((96, 128))
 
         np.testing.assert_array_equal(again, once)
+
+    def test_dark_and_bright_are_what_the_caller_says(self, prompter: Prompter) -> None:
+        """Two planes of one volume, of which one is dark: its brightest pixel must not be shown as bright."""
+        limits = np.array([[0.0, 4000.0]])
+        dark = MedicalImage(discs((30, 40)).data // 8, "YX")
+        looked = Window.around((0, 0), (95, 127), 128)
+
+        prompter.start("in a volume", dark, limits)
+        in_a_volume, _ = prompter._segmenter._plane(()).look(looked)
+        prompter.start("alone", dark)
+        alone, _ = prompter._segmenter._plane(()).look(looked)
+
+        assert float(in_a_volume.max()) < 0.01
+        assert float(alone.max()) > 0.9
 
     def test_sessions_take_turns(self, prompter: Prompter) -> None:
         prompter.start("one", discs((30, 40)))

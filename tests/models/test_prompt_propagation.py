@@ -4,8 +4,14 @@ import pytest
 
 from napari_medseg.models.errors import PromptError
 from napari_medseg.models.prompts import PromptSegmenter
-from napari_medseg.models.prompts.propagation import reason_to_stop
+from napari_medseg.models.prompts.appearance import Appearance
+from napari_medseg.models.prompts.contrast import contrast, faded
+from napari_medseg.models.prompts.propagation import Known, judged, reason_to_stop
 from napari_medseg.models.prompts.proposal import Proposal
+from napari_medseg.phantom import ORGANS, ct_phantom, ct_phantom_organs
+
+LIMITS = np.array([[0.0, 200.0]])
+PLACE = "slice 7"
 
 
 def disc(radius: float, middle: tuple[float, float] = (48, 48)) -> npt.NDArray[np.bool_]:
@@ -72,14 +78,140 @@ def test_nothing_cannot_be_followed(segmenter: PromptSegmenter) -> None:
     ],
 )
 def test_what_is_doubtful_stops_it(found: npt.NDArray[np.bool_], expected: float, why: str) -> None:
-    said = reason_to_stop(proposal(disc(20)), proposal(found), expected)
-    assert (why in said) if why else not said
+    said = reason_to_stop(proposal(disc(20)), proposal(found), expected, 0.0, PLACE)
+    assert (why in said and PLACE in said) if why else not said
 
 
 def test_less_than_usual_is_doubtful() -> None:
-    assert not reason_to_stop(proposal(disc(20)), proposal(disc(20)), 0.75, usual=0.8)
-    assert "unsure" in reason_to_stop(proposal(disc(20)), proposal(disc(20)), 0.75, usual=0.95)
+    assert not reason_to_stop(proposal(disc(20)), proposal(disc(20)), 0.75, 0.8, PLACE)
+    assert "unsure" in reason_to_stop(proposal(disc(20)), proposal(disc(20)), 0.75, 0.95, PLACE)
 
 
 def test_small_ends_may_change_as_they_like() -> None:
-    assert not reason_to_stop(proposal(disc(3)), proposal(disc(1.5)), 0.9)
+    assert not reason_to_stop(proposal(disc(3)), proposal(disc(1.5)), 0.9, 0.0, PLACE)
+    assert "ended" in reason_to_stop(proposal(disc(1.5)), proposal(disc(1)), 0.9, 0.0, PLACE)
+
+
+@pytest.fixture(scope="module")
+def in_a_body() -> PromptSegmenter:
+    segmenter = PromptSegmenter.load(device="cpu")
+    segmenter.start(ct_phantom())
+    return segmenter
+
+
+@pytest.mark.parametrize(
+    ("organ", "begin", "step", "ends"),
+    [("liver", 8, 1, 12), ("lungs", 10, -1, 7), ("liver", 3, -1, None)],
+)
+def test_an_organ_is_not_followed_into_the_one_behind_it(
+    in_a_body: PromptSegmenter, organ: str, begin: int, step: int, ends: int | None
+) -> None:
+    """The lungs begin just where the liver ends, and a network that only carries a mask on walks into them."""
+    truth = ct_phantom_organs() == ORGANS[organ]
+
+    *drawn, last = in_a_body.follow(truth[begin], (begin,), step, called="slice")
+
+    if ends is None:
+        assert last.reason in ("It reached the last slice.", "It reached the first slice.")
+    else:
+        at = last.proposal.plane[0] + step
+        assert abs(at - ends) <= 1
+        assert truth[at - step].any(), "it is drawn where it is no more"
+        assert f"slice {at}" in last.reason
+    found = np.zeros_like(truth)
+    for each in drawn:
+        found[each.proposal.plane] = each.proposal.full(truth.shape[1:])
+    here = [each.proposal.plane[0] for each in drawn]
+    assert 2 * (found & truth)[here].sum() / (found[here].sum() + truth[here].sum()) > 0.95
+
+
+def seen(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Pixels (96, 96, 1) with some noise."""
+    return (values + np.random.default_rng(0).normal(0, 3, values.shape))[..., None]
+
+
+LIGHT = seen(np.where(disc(20), 150.0, 60.0))
+KNOWN = Known.of(0.9, [(LIGHT, proposal(disc(20)))], LIMITS)
+
+
+def judge(found: npt.NDArray[np.bool_], pixels: npt.NDArray[np.float64], before: float = 20):
+    return judged(proposal(disc(before)), proposal(found), 0.9, KNOWN, pixels, LIMITS, PLACE)
+
+
+def test_what_does_not_look_like_the_object_is_left_out() -> None:
+    narrower = seen(np.where(disc(18), 150.0, 60.0))
+
+    found = judge(disc(20), narrower)
+
+    assert not found.reason
+    kept = found.proposal.full((96, 96))
+    assert (kept & disc(18)).sum() / (kept | disc(18)).sum() > 0.97
+
+
+def test_holes_that_look_otherwise_stay() -> None:
+    with_vessel = np.where(disc(20), 150.0, 60.0)
+    with_vessel[40:44, 40:44] = 199
+
+    kept = judge(disc(20), seen(with_vessel)).proposal.full((96, 96))
+
+    assert kept[40:44, 40:44].all()
+    assert (kept & disc(20)).sum() / disc(20).sum() > 0.99
+
+
+def test_where_most_of_it_looks_otherwise_it_stops_and_says_how() -> None:
+    found = judge(disc(20), seen(np.where(disc(12), 150.0, 20.0)), before=20)
+
+    assert "slice 7" in found.reason
+    assert "looks different (mean 66 instead of 150)" in found.reason
+    np.testing.assert_array_equal(found.proposal.full((96, 96)), disc(20))
+
+
+def test_where_it_does_not_stand_out_any_more_it_stops() -> None:
+    found = judge(disc(20), seen(np.full((96, 96), 150.0)))
+
+    assert "stand out" in found.reason
+
+
+def test_several_slices_show_better_how_an_object_looks() -> None:
+    dim = seen(np.where(disc(20), 120.0, 60.0))
+    one = Appearance.of([(LIGHT, proposal(disc(20)))], LIMITS)
+    both = Appearance.of([(LIGHT, proposal(disc(20))), (dim, proposal(disc(20)))], LIMITS)
+
+    assert one.kept(dim, proposal(disc(20))).extent is None
+    np.testing.assert_array_equal(both.kept(dim, proposal(disc(20))).full((96, 96)), disc(20))
+
+
+def test_the_confidence_of_what_is_left_is_that_of_the_network() -> None:
+    found = Proposal.of(disc(20), (7,))
+    found.confidence[:] = np.arange(found.confidence.size).reshape(found.mask.shape) % 251
+    narrower = seen(np.where(disc(15), 150.0, 60.0))
+
+    kept = KNOWN.appearance.kept(narrower, found)
+
+    whole = np.zeros((96, 96), np.uint8)
+    whole[found.box] = found.confidence
+    np.testing.assert_array_equal(kept.confidence, whole[kept.box])
+
+
+SQUARE = np.zeros((40, 40), bool)
+SQUARE[10:20, 10:20] = True
+
+
+def test_contrast_is_how_much_brighter_an_object_is_than_around_it() -> None:
+    own = Proposal.of(SQUARE, ())
+    image = np.where(SQUARE, 150, 50).astype(np.uint8)[..., None]
+    colours = np.concatenate([image, image // 2], -1)
+    cut = np.s_[8:22, 8:22]
+
+    np.testing.assert_allclose(contrast(image, own, LIMITS), [0.5])
+    np.testing.assert_allclose(contrast(colours, own, np.repeat(LIMITS, 2, 0)), [0.5, 0.25])
+    np.testing.assert_allclose(contrast(image[cut], Proposal.of(SQUARE[cut], ()), LIMITS), [0.5])
+
+
+def test_who_fades_is_gone_and_who_never_stood_out_cannot_fade() -> None:
+    bright, dim, none, dark = (np.array([value]) for value in (0.5, 0.3, 0.05, -0.5))
+
+    assert not faded(bright, dim)
+    assert faded(bright, none)
+    assert faded(bright, dark)
+    assert not faded(none, -none)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medseg.models.engine.propagator import expected, follow
+from napari_medseg.models.engine.propagator import follow, known
 from napari_medseg.models.engine.region import Region
 from napari_medseg.models.errors import CancelledError
 from napari_medseg.models.image import MedicalImage
@@ -27,8 +27,9 @@ def step(image: MedicalImage, planes: tuple[int, ...], plane: tuple[int, ...], w
     said: list[float] = []
     stopped = bool(options.get("stopped"))
     before = Region.of(part.box, part.mask)
-    usual = expected(seen(DISC), planes, plane, before, limits, progress=said.append, cancel=lambda: stopped)
-    return follow(image, planes, plane, way, axis, before, limits, usual, progress=said.append, cancel=lambda: stopped)
+    calls = {"progress": said.append, "cancel": lambda: stopped}
+    here = known([seen(DISC)], [before], limits, **calls)
+    return follow(image, planes, plane, way, axis, before, limits, here, "slice", **calls)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +56,26 @@ def test_the_object_is_found_on_the_next_plane_of_the_image(
 def test_where_there_is_nothing_it_stops() -> None:
     followed = step(seen(np.zeros_like(DISC)), (9,), (4,), 1, 0)
 
-    assert "unsure" in followed.reason or "ended" in followed.reason
+    assert "slice 5" in followed.reason
+    np.testing.assert_array_equal(followed.proposal.full((96, 96)), DISC)
+
+
+def test_what_is_known_of_the_object_goes_on_to_the_next_step() -> None:
+    first = step(seen(DISC), (9,), (4,), 1, 0)
+    part, limits = first.proposal, intensity_limits(seen(DISC).data[..., None])
+    before = Region.of(part.box, part.mask)
+    calls = {"progress": lambda _: None, "cancel": lambda: False}
+
+    second = follow(seen(DISC), (9,), (5,), 1, 0, before, limits, first.known, "slice", **calls)
+
+    assert not second.reason
+    assert second.proposal.plane == (6,)
 
 
 def test_at_the_last_plane_there_is_no_next_one() -> None:
     followed = step(seen(DISC), (9,), (8,), 1, 0)
 
-    assert "last plane" in followed.reason
+    assert "last slice" in followed.reason
     np.testing.assert_array_equal(followed.proposal.full((96, 96)), DISC)
 
 

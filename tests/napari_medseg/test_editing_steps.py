@@ -108,11 +108,51 @@ def test_a_step_beyond_the_limit_can_be_undone_and_pushes_out_the_others() -> No
     history = History(nbytes=10_000)
     history.add(step(small, small + 1))
     history.add(step(before, after, "Large"))
+    history.done[-1].difference.pack()
 
     assert history.forget_oldest() == 1
     assert history.can_undo == "Large"
     history.undo(after)
     np.testing.assert_array_equal(after, before)
+
+
+def test_steps_are_counted_as_they_are_kept_and_not_as_they_come() -> None:
+    """A tool that changes little all over a volume has two copies of it in hand, for a moment."""
+    before = np.zeros((200, 200), np.uint8)
+    after = before.copy()
+    after[::50, ::50] = 1
+    history = History(nbytes=10_000)
+    for _ in range(5):
+        history.add(step(before, after))
+
+    assert history.forget_oldest() == 0
+    for done in history.done:
+        done.difference.pack()
+    assert history.forget_oldest() == 0
+
+
+def test_steps_that_nobody_compresses_do_not_fill_the_memory() -> None:
+    before, after = np.zeros((200, 200), np.uint8), np.ones((200, 200), np.uint8)
+    history = History(waiting=200_000)  # two of them
+    for _ in range(5):
+        history.add(step(before, after))
+
+    assert history.forget_oldest() == 3
+
+
+def test_a_large_tool_costs_the_steps_before_it_nothing(volume: Desk) -> None:
+    """The whole of it is handed over, 314 MB before and after, and two pixels are others."""
+    layer = volume.mask.layer
+    layer.paint((150, 100, 100), 1)
+    after = layer.data.copy()
+    after[0, 0, 0] = after[-1, -1, -1] = 3
+    volume.editing.change(volume.mask, np.s_[:, :, :], after, "Remove small")
+    layer.paint((150, 200, 100), 2)
+    volume.settle()
+
+    history = volume.editing._works[volume.mask].history
+    assert [one.name for one in history.done] == ["Change", "Remove small", "Change"]
+    assert sum(one.difference.nbytes for one in history.done) < 10_000
 
 
 def test_steps_with_one_token_are_one_unless_something_came_between() -> None:

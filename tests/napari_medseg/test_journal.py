@@ -351,3 +351,54 @@ def test_an_image_that_cannot_be_read_leaves_the_window_working(desks: Any) -> N
     assert "would not survive a crash" in desk.state.problem
     desk.editing.undo()
     assert not desk.pixels.any()
+
+
+@pytest.fixture
+def given_up(desks: Any) -> Desk:
+    """A mask of 5 megapixels whose image cannot be read, so that the journal does not follow it."""
+    import dask.array
+
+    def gone(block: np.ndarray) -> np.ndarray:
+        raise OSError("the disk was pulled out")
+
+    desk = desks(np.zeros((2100, 2100), np.uint8))
+    desk.image.visible = False
+    desk.image.data = dask.array.zeros((2100, 2100), np.uint8).map_blocks(gone, dtype=np.uint8)
+    desk.draw(np.zeros((2100, 2100), np.uint8)).layer.paint((5, 5), 1)
+    desk.until(lambda: desk.state.problem)
+    return desk
+
+
+def test_a_large_mask_that_was_replaced_can_be_undone_also_if_the_journal_has_given_it_up(given_up: Desk) -> None:
+    before = given_up.pixels.copy()
+    given_up.mask.layer.data = np.ones_like(before)
+    given_up.editing.undo()  # before it is known what that changed
+
+    given_up.until(lambda: not given_up.pixels[0, 0])
+
+    np.testing.assert_array_equal(given_up.pixels, before)
+    given_up.editing.undo()
+    assert not given_up.pixels.any()
+
+
+def test_an_undo_that_nobody_can_answer_any_more_is_given_up_and_said(given_up: Desk) -> None:
+    layer = given_up.mask.layer
+    layer.data[30:40] = 3
+    layer.data = layer.data  # what was there before, only the journal knew
+    given_up.editing.undo()
+
+    given_up.until(lambda: "cannot be told any more" in given_up.state.notice)
+
+    assert not given_up.state.undo
+    layer.paint((5, 5), 7)
+    given_up.editing.undo()
+    assert (given_up.pixels[30:40] == 3).all()
+    assert given_up.pixels[5, 5] == 1
+
+
+def test_what_is_done_to_a_mask_that_the_journal_gave_up_is_compressed_all_the_same(given_up: Desk) -> None:
+    given_up.editing.change(given_up.mask, np.s_[:, :], np.ones((2100, 2100), np.uint8), "Tool")
+    given_up.editing.keeping.wait()
+
+    (*_, step) = given_up.editing._works[given_up.mask].history.done
+    assert step.difference.nbytes < 100_000

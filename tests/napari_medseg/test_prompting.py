@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QLineEdit
 
 from .prompting_support import FIRST, SECOND, Hand, disc, is_disc, labels, take_up
 
@@ -109,6 +111,27 @@ class TestTools:
         assert panel.state.prompts == 0  # the box itself is not given yet
         hand.release((74, 104))
         hand.wait()
+        assert panel.state.prompts == 1
+
+    def test_the_space_bar_moves_the_view_until_another_window_takes_the_keyboard(
+        self, panel: Any, hand: Hand, press: Any, qtbot: Any
+    ) -> None:
+        """Nobody hears of the key's release there, and the tool would move the view for ever."""
+        take_up(panel, press, "scribble")
+        window, other = panel.window(), QLineEdit()
+        qtbot.addWidget(other)
+        QApplication.setActiveWindow(window)
+        QTest.keyPress(window, Qt.Key.Key_Space)
+        hand.pull((20, 26), (28, 34))
+        assert panel.state.prompts == 0
+
+        other.show()
+        QApplication.setActiveWindow(other)
+        other.setFocus()
+        QTest.keyRelease(other, Qt.Key.Key_Space)
+        QApplication.setActiveWindow(window)
+        hand.pull((20, 26), (28, 34))
+
         assert panel.state.prompts == 1
 
     def test_two_quick_clicks_are_two_prompts_and_do_not_zoom(

@@ -75,6 +75,35 @@ class TestTakingBack:
         assert "no prompt" in panel.state.notice
 
 
+class TestAfterARestart:
+    def test_a_prompt_of_an_earlier_window_can_be_taken_back_at_once(
+        self, open_panel: Any, panel: Any, hand: Hand, press: Any, discs: np.ndarray, until: Any
+    ) -> None:
+        take_up(panel, press, "click")
+        hand.click(FIRST)
+        once = panel.state.mask.data.copy()
+        hand.click((18, 30), right=True)
+        twice = panel.state.mask.data.copy()
+        panel.let_go()
+
+        again = open_panel()
+        again.controller.viewer.add_image(discs, name="discs")
+        again.state.own_labels = True
+        until(lambda: again.state.draft is not None and again.state.engine_ready)
+        press(again.kept.go_on)
+        until(lambda: again.state.mask is not None)
+        np.testing.assert_array_equal(again.state.mask.data, twice)
+        assert again.state.prompts == 2
+        take_up(again, press, "click")
+
+        Hand(again, until).type(Qt.Key.Key_Backspace)
+        np.testing.assert_array_equal(again.state.mask.data, once)
+        assert "Object 1: 1 prompt" in again.state.object_about
+
+        Hand(again, until).type(Qt.Key.Key_Backspace)
+        assert not again.state.mask.data.any()
+
+
 class TestDrawing:
     def test_prompts_are_drawn_and_cannot_be_selected(self, panel: Any, hand: Hand, press: Any, until: Any) -> None:
         take_up(panel, press, "click")

@@ -119,7 +119,8 @@ def test_it_stops_where_the_object_looks_otherwise_and_goes_on_from_a_correction
     stopped = shown(panel)
     assert slices_with(panel) == list(range(MIDDLE, stopped))
     assert 7 < stopped <= 9
-    assert said.startswith(f"On slice {stopped} it would not stand out any more")
+    assert said.startswith(f"Stopped at slice {stopped}: ")
+    assert "stand out" in said or "looks different" in said
 
     rows, columns = np.nonzero(ellipsoid()[stopped - 1])
     panel.state.mask.data_setitem((np.full(len(rows), stopped), rows, columns), 1)
@@ -127,6 +128,16 @@ def test_it_stops_where_the_object_looks_otherwise_and_goes_on_from_a_correction
     corrected = pixels(panel)[: stopped + 1].copy()
     go(panel)
     np.testing.assert_array_equal(pixels(panel)[: stopped + 1], corrected)
+
+
+def test_the_fields_show_what_is_asked_for_whoever_asked(open_panel: Any) -> None:
+    panel = open_panel()
+    panel.state.propagate_most, panel.state.propagate_replace = 4, True
+
+    assert section(panel).most.value() == 4
+    assert section(panel).replace.isChecked()
+    panel.state.propagate_most = 0
+    assert section(panel).most.text() == "to the end"
 
 
 def test_it_never_runs_over_a_slice_that_has_the_label_unless_asked_to(drawn: Any, go: Any) -> None:

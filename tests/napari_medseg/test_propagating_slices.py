@@ -1,4 +1,4 @@
-"""What one slice becomes when an object is carried to it, and whether the object still stands out. Without a window."""
+"""What one slice becomes when an object is carried to it. Without a window."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_medseg.models.prompts.proposal import Proposal
-from napari_medseg.propagating.contrast import contrast, faded
-from napari_medseg.propagating.ready import made_ready, region_of
+from napari_medseg.propagating.ready import made_ready
 
-LIMITS = np.array([[0.0, 200.0]])
 SQUARE = np.zeros((40, 40), bool)
 SQUARE[10:20, 10:20] = True
 
@@ -54,22 +52,3 @@ def test_other_labels_give_way_only_if_they_may(
     assert (after[others & mask] == (1 if over else pixels[others & mask])).all()
     assert (after[mask & ~others] == 1).all()
     assert set(np.unique(after)) <= {0, 1, 2, 3}
-
-
-def test_contrast_is_how_much_brighter_an_object_is_than_around_it() -> None:
-    own = region_of(SQUARE)
-    image = np.where(SQUARE, 150, 50).astype(np.uint8)
-
-    np.testing.assert_allclose(contrast(image, own, LIMITS), [0.5])
-    colours = np.stack([image, image // 2], -1)
-    np.testing.assert_allclose(contrast(colours, own, np.repeat(LIMITS, 2, 0)), [0.5, 0.25])
-    np.testing.assert_allclose(contrast(image[8:22, 8:22], region_of(SQUARE[8:22, 8:22]), LIMITS), [0.5])
-
-
-def test_who_fades_is_gone_and_who_never_stood_out_cannot_fade() -> None:
-    bright, dim, none, dark = (np.array([value]) for value in (0.5, 0.3, 0.05, -0.5))
-
-    assert not faded(bright, dim)
-    assert faded(bright, none)
-    assert faded(bright, dark)
-    assert not faded(none, -none)

@@ -1,0 +1,69 @@
+"""A large image on the disk and what the panel does with it, without a window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from napari.layers import Image
+
+from napari_medseg.large.large_masks import LargeMasks
+from napari_medseg.models.formats import open_image
+from napari_medseg.models.label_store import LabelStore
+from napari_medseg.opening.layers import made_layers
+
+from .editing_support import Desk
+
+SHAPE = (1500, 2000)
+STEP = (0.5, 0.25)
+
+
+def write_slide(path: Path) -> Path:
+    """An OME-Zarr image with a pyramid: bright discs on a dark ground, 0.5 x 0.25 um a pixel."""
+    rows, columns = np.ogrid[: SHAPE[0], : SHAPE[1]]
+    discs = ((rows % 100 - 50) ** 2 + (columns % 100 - 50) ** 2 < 30**2) * 150 + rows % 7
+    LabelStore.create(path, SHAPE, "YX", STEP, "um", dtype=np.uint8, chunk=256).write((), discs.astype(np.uint8))
+    return path
+
+
+class LargeDesk(Desk):
+    """Layers of a viewer with a slide, whose large masks are followed; the view is 800 x 600 pixels of the screen."""
+
+    def __init__(self, project: Path, slide: Path) -> None:
+        super().__init__(project, np.zeros((8, 8), np.uint8))
+        self.viewer.layers.clear()
+        self.viewer._canvas_size = (600, 800)
+        self.large = LargeMasks(self.viewer, self.state, self.masks, self.background)
+        self.image: Image = self.viewer.add_layer(made_layers(open_image(slide))[0])
+
+    def look_at(self, row: float, column: float, zoom: float = 8.0) -> None:
+        """Have a pixel of the slide in the middle of the view; at zoom 8, some 150 x 400 pixels are seen."""
+        self.viewer.camera.center = (0, row * STEP[0], column * STEP[1])
+        self.viewer.camera.zoom = zoom
+
+    def edit(self, row: float, column: float, zoom: float = 8.0) -> None:
+        """Open the part there."""
+        self.look_at(row, column, zoom)
+        self.large.edit_here()
+        self.until(lambda: not self.state.part_busy)
+
+    def done(self) -> None:
+        self.large.done()
+        self.until(lambda: not self.state.in_part)
+
+    @property
+    def whole(self) -> np.ndarray:
+        """The mask of the slide, as it is on the disk."""
+        (folder,) = (self.state.project / "large").iterdir()
+        return LabelStore.open(folder / "mask.ome.zarr").read()
+
+    @property
+    def shown(self) -> list[np.ndarray]:
+        """The mask of the slide, as it is shown: at each resolution."""
+        masks = [layer for layer in self.viewer.layers if layer.name.startswith(f"{self.image.name} mask")]
+        return [np.asarray(level) for level in next(layer for layer in masks if layer.visible).data]
+
+    def close(self, *, lose: bool = False) -> None:
+        if self._open:
+            self.large.close()
+        super().close(lose=lose)
