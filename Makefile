@@ -28,7 +28,7 @@ test-networks:
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/models tests/trainer
 
 test-window:
-	$(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest tests/napari_medseg
+	OMP_NUM_THREADS=1 $(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest tests/napari_medseg
 
 lint: .venv/ready-pyqt5-dev
 	$(BIN)/ruff format --check .

@@ -19,6 +19,8 @@ from filelock import FileLock
 from napari_medseg.models.engine.address import read_address
 from napari_medseg.models.engine.client import Engine
 
+from .forked_commands import ForkedCommands
+
 
 @pytest.fixture(scope="session")
 def engine_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -30,6 +32,7 @@ def engine_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         "XDG_STATE_HOME": folder / "state",
         "XDG_DATA_HOME": folder / "data",
         "MEDSEG_IDLE": 120,
+        "OMP_WAIT_POLICY": "passive",  # threads of torch that wait for each other leave the core to who has work
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in places.items():
@@ -84,13 +87,27 @@ class Ran:
         return self.err.strip()
 
 
+@pytest.fixture(scope="session")
+def forked_commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedCommands | None]:
+    """Runs `medseg` without the second that its imports take, where processes can be forked."""
+    commands = ForkedCommands(tmp_path_factory.mktemp("commands")) if hasattr(os, "fork") else None
+    yield commands
+    if commands:
+        commands.close()
+
+
 @pytest.fixture
-def medseg(engine_environment: Path, tmp_path: Path) -> Callable[..., Ran]:
-    """Run `medseg` with arguments, in a folder that is empty at first."""
+def medseg(engine_environment: Path, forked_commands: ForkedCommands | None, tmp_path: Path) -> Callable[..., Ran]:
+    """Run `medseg` with arguments, in a process of its own and a folder that is empty at first.
+
+    With another command or with options, which are those of `subprocess.run`, in one of a new Python.
+    """
 
     def run(*arguments: object, command: tuple[str, ...] = ("-m", "napari_medseg.cli"), **options: Any) -> Ran:
         folder = tmp_path / "cwd"
         folder.mkdir(exist_ok=True)
+        if forked_commands and command == ("-m", "napari_medseg.cli") and not options:
+            return Ran(*forked_commands.run([str(argument) for argument in arguments], folder))
         ran = subprocess.run(
             [sys.executable, *command, *map(str, arguments)],
             capture_output=True,

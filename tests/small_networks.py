@@ -4,9 +4,9 @@ from typing import Any
 
 SMALL: dict[str, dict[str, Any]] = {
     "unet": {"base": 4},
-    "ascseg": {},
-    "hastnet": {"variant": "tiny", "width": [32, 32, 16, 16]},
-    "msa2net": {"encoder": "maxvit_rmlp_pico_rw_256"},
-    "sosegformer": {"encoder": "test_resnet", "widths": [8, 8, 16, 16, 16]},
+    "ascseg": {"channels": [4, 4, 8, 8]},
+    "hastnet": {"variant": "tiny", "width": [64, 64, 32, 32]},
+    "msa2net": {"encoder": "test_maxvit"},
+    "sosegformer": {"encoder": "test_resnet", "widths": [8, 8, 16, 16, 16], "depths": [1, 1, 1, 1]},
 }
 """Options of `create_model`, by the network's name, as a card would have them."""

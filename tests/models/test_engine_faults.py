@@ -11,34 +11,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 import torch
 
-from napari_medseg.models import MedicalImage, ModelCard, create_model, save_model
 from napari_medseg.models.engine import start
-from napari_medseg.models.engine.address import EngineAddress, read_address, runtime_folder, write_address
+from napari_medseg.models.engine.address import EngineAddress, read_address, runtime_folder
 from napari_medseg.models.engine.client import Engine, engine_log
 from napari_medseg.models.errors import CancelledError, EngineError
 
-WAIT = 120
-"""Seconds; generous, since a loaded machine is no failure."""
+from .engine_support import WAIT, with_tasks
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="uses signals")
-
-TASKS = """
-import os, time
-def name(*, progress, cancel): return os.getpid()
-def count(*, progress, cancel):
-    for step in range(1_000_000):
-        if cancel():
-            from napari_medseg.models.errors import CancelledError
-            raise CancelledError(f"Stopped at {step}.")
-        progress(step)
-        time.sleep(0.01)
-"""
-"""Written where the engine's processes import from."""
 
 
 @pytest.fixture
@@ -48,15 +32,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("MEDSEG_RUNTIME", str(folder))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("MEDSEG_IDLE", "2")
-    folder.mkdir()
-    (folder / "tasks.py").write_text(TASKS)
-    yield folder
+    yield with_tasks(folder)
     for process in engines(folder):
         process.kill()
 
 
 @pytest.fixture
-def engine(home: Path) -> Iterator[Engine]:
+def engine(engine_environment: Path) -> Iterator[Engine]:
+    """A connection to the engine of this test run."""
+    with_tasks(engine_environment)
     engine = Engine.connect()
     yield engine
     engine.close()
@@ -83,7 +67,7 @@ def counting(engine: Engine) -> tuple["queue.Queue[int]", str]:
 
 
 class TestStarting:
-    def test_it_ends_when_told_to_where_the_loop_knows_no_signals(
+    def test_as_on_windows_a_launcher_starts_it_and_it_ends_when_told_to_though_its_loop_knows_no_signals(
         self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = tmp_path / "as on Windows"
@@ -94,24 +78,20 @@ class TestStarting:
             "asyncio.SelectorEventLoop.add_signal_handler = refuse\n"
         )
         monkeypatch.setenv("PYTHONPATH", str(folder))
-        Engine.connect().close()
-        processes = engines(home)
-        psutil.Process(read_address(home).pid).terminate()
-        assert psutil.wait_procs(processes, WAIT)[1] == []
-        assert read_address(home) is None
-        assert "ended" in engine_log().read_text().splitlines()[-1]
-
-    def test_the_process_that_is_started_may_be_a_launcher_of_another(
-        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
         launcher = tmp_path / "python"
         launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\n')
         launcher.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(launcher))
         engine = Engine.connect()
-        assert psutil.Process(read_address(home).pid).ppid() != os.getpid()
+        process = psutil.Process(read_address(home).pid)
+        assert process.ppid() != os.getpid()
         assert engine.submit("predictor", "tasks:name").result(WAIT)
         engine.close()
+        processes = engines(home)
+        process.terminate()
+        assert psutil.wait_procs(processes, WAIT)[1] == []
+        assert read_address(home) is None
+        assert "ended" in engine_log().read_text().splitlines()[-1]
 
     def test_one_that_cannot_start_says_where_to_look(
         self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -122,15 +102,12 @@ class TestStarting:
         assert "broken" in engine_log().read_text()
 
     def test_a_large_log_is_put_aside(self, home: Path) -> None:
+        (home / "distributed.py").write_text("raise ImportError('broken')")
         engine_log().write_bytes(b"x" * (start.LOG_SIZE + 1))
-        Engine.connect().close()
+        with pytest.raises(EngineError):
+            Engine.connect()
         assert engine_log().with_name("engine.log.1").stat().st_size == start.LOG_SIZE + 1
         assert engine_log().stat().st_size < start.LOG_SIZE
-
-    def test_an_address_whose_number_was_given_anew_harms_nobody(self, home: Path) -> None:
-        write_address(EngineAddress("tls://127.0.0.1:1", os.getpid(), "none", "none"), home)
-        Engine.connect().close()
-        assert read_address(home).pid != os.getpid()
 
     def test_who_cannot_connect_leaves_no_thread_and_no_socket(self) -> None:
         before = threading.active_count(), psutil.Process().num_fds()
@@ -141,15 +118,14 @@ class TestStarting:
 
 
 class TestHanging:
-    def test_a_slow_engine_is_waited_for(self, home: Path) -> None:
-        Engine.connect().close()
-        pid = read_address(home).pid
+    def test_a_slow_engine_is_waited_for(self, engine: Engine, engine_environment: Path) -> None:
+        pid = read_address(engine_environment).pid
         os.kill(pid, signal.SIGSTOP)
-        threading.Timer(7, os.kill, (pid, signal.SIGCONT)).start()
-        engine = Engine.connect()
-        assert read_address(home).pid == pid
-        assert engine.submit("predictor", "tasks:name").result(WAIT)
-        engine.close()
+        threading.Timer(3, os.kill, (pid, signal.SIGCONT)).start()
+        again = Engine.connect()
+        assert read_address(engine_environment).pid == pid
+        assert again.submit("predictor", "tasks:name").result(WAIT)
+        again.close()
 
     def test_one_that_never_answers_ends_before_another_starts(
         self, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -229,22 +205,17 @@ class TestQueue:
         assert engine._followed == {}
 
     @pytest.mark.parametrize("killed", [False, True])
-    def test_nothing_is_computed_for_a_window_that_is_gone(self, home: Path, tmp_path: Path, killed: bool) -> None:
-        network = create_model("unet", base=4)
-        save_model(network, tmp_path / "w", ModelCard(name="t", title="T", network="unet", config={"base": 4}))
-        image = MedicalImage.from_array(np.zeros((12000, 12000), np.uint8))
-        window, shares = Engine.connect(), queue.Queue()
-        job = window.segment(image, str(tmp_path / "w.safetensors"), tile=64, progress=shares.put)
-        shares.get(timeout=WAIT)
-        assert not job.done
+    def test_nothing_is_computed_for_a_window_that_is_gone(self, engine: Engine, killed: bool) -> None:
+        window = Engine.connect()
+        counting(window)
         if killed:
             window._client.sync(window._client.scheduler_comm.close)
         else:
             window.close()
-        again, begun = Engine.connect(), time.monotonic()
-        assert again.submit("predictor", "tasks:name").result(WAIT)
+        begun = time.monotonic()
+        assert engine.submit("predictor", "tasks:name").result(WAIT)
         assert time.monotonic() - begun < 10
-        again.close()
+        window.close()
 
 
 class TestRuntimeFolder:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -19,15 +18,7 @@ from napari_medseg.models.ascseg.sfm import CAB
 from napari_medseg.models.registry import NETWORKS
 
 from ..parity import fill_parameters, noise_input
-
-SMALL: dict[str, dict[str, Any]] = {
-    "unet": {"base": 4},
-    "ascseg": {"channels": [4, 4, 8, 8]},
-    "hastnet": {"variant": "tiny", "width": [64, 64, 32, 32]},
-    "msa2net": {"encoder": "test_maxvit"},
-    "sosegformer": {"encoder": "test_resnet", "widths": [8, 8, 16, 16, 16], "depths": [1, 1, 1, 1]},
-}
-"""Options that make each network quick; lists, as a card's JSON has them."""
+from ..small_networks import SMALL
 
 GAIN = 0.5
 """Of the filled kernels: with 1 some of the deep networks leave the range of float32."""
@@ -141,7 +132,8 @@ WITHOUT_EFFECT = {
 def test_every_parameter_learns_but_shifts_that_a_norm_takes_away(name: str) -> None:
     gradients = gradients_of(name, images(0, 1, width=96))
     assert all(gradient.isfinite().all() for gradient in gradients.values())
-    idle = {key for key, gradient in gradients.items() if gradient.abs().max() < 1e-12 * largest(gradients)}
+    threshold = 1e-12 * largest(gradients)
+    idle = {key for key, gradient in gradients.items() if gradient.abs().max() < threshold}
     assert idle == {key for key in gradients if re.search(rf"({WITHOUT_EFFECT[name]})$", key)}
 
 
@@ -149,8 +141,9 @@ def test_every_parameter_learns_but_shifts_that_a_norm_takes_away(name: str) -> 
 def test_one_image_teaches_what_two_copies_of_it_do(name: str) -> None:
     """Torch's batch norm on the CPU gives wrong gradients for some strides of a batch of one."""
     once, twice = gradients_of(name, images(0), head=True), gradients_of(name, images(0, 0), head=True)
+    negligible = 1e-10 * largest(once)
     for key, gradient in once.items():
-        torch.testing.assert_close(gradient, twice[key], rtol=1e-6, atol=1e-10 * largest(once), msg=key)
+        torch.testing.assert_close(gradient, twice[key], rtol=1e-6, atol=negligible, msg=key)
 
 
 def gradients_of(name: str, batch: Tensor, *, head: bool = False) -> dict[str, Tensor]:

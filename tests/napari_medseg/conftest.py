@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +19,19 @@ WAIT = 180_000
 """Milliseconds; generous, since a loaded machine is no failure."""
 
 
+@pytest.fixture(scope="session")
+def imports_set_aside() -> None:
+    """Garbage is not looked for in what was imported; napari's fixture looks for it before and after each window."""
+    for module in ("napari._qt.qt_viewer", "napari_medseg.panel"):
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
-def open_panel(make_napari_viewer: Callable[..., Any], tmp_path: Path, engine_environment: Any) -> Iterator[Any]:
+def open_panel(
+    imports_set_aside: None, make_napari_viewer: Callable[..., Any], tmp_path: Path, engine_environment: Any
+) -> Iterator[Any]:
     """Opens a window with the panel; keyword arguments are those of `MedSegPanel`.
 
     `closable` for tests that close the window themselves: napari's fixture wants to close its own.

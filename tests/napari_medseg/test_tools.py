@@ -176,38 +176,25 @@ def test_clicks_beside_the_object_are_explained_and_the_tool_stays_armed(draw: A
     assert panel.state.tool_asks
 
 
-def test_taking_the_brush_puts_a_click_tool_down(draw: Any, press: Any) -> None:
+def test_another_tool_or_no_mask_puts_a_click_tool_down(draw: Any, press: Any) -> None:
     panel = draw(two_discs())
-    press(panel.sections["Mask tools"].buttons["merge"])
-
+    buttons = panel.sections["Mask tools"].buttons
+    press(buttons["merge"])
     panel.state.mask.mode = "paint"
-
     assert not panel.state.tool_asks
     drag(panel, (70, 80), (70, 90))
     assert pixels(panel)[70, 85] == 1
     assert str(panel.state.mask.mode) == "paint"
 
-
-def test_taking_a_prompt_tool_puts_a_click_tool_down_and_the_other_way_round(draw: Any, press: Any) -> None:
-    panel = draw(two_discs())
-    panel.state.mask.mode = "paint"
-    press(panel.sections["Mask tools"].buttons["merge"])
-
+    press(buttons["merge"])
     panel.controller.prompting.take_up("click")
     assert panel.state.prompt_tool == "click"
     assert not panel.state.tool_asks
 
-    press(panel.sections["Mask tools"].buttons["split"])
+    press(buttons["split"])
     assert not panel.state.prompt_tool
     assert panel.state.tool_asks
-
-
-def test_deleting_the_mask_puts_a_click_tool_down(draw: Any, press: Any) -> None:
-    panel = draw(two_discs())
-    press(panel.sections["Mask tools"].buttons["split"])
-
     panel.controller.viewer.layers.remove(panel.state.mask)
-
     assert not panel.state.tool_asks
     panel.controller.tools.use("split")
     assert "no mask yet" in panel.state.problem
@@ -277,24 +264,6 @@ def test_without_a_mask_and_on_the_background_tools_say_what_to_do(open_panel: A
     panel.state.mask.selected_label = 0
     panel.controller.tools.use("grow")
     assert "Label 0 is the background" in panel.state.problem
-
-
-def test_strokes_made_while_a_tool_is_at_work_are_kept(draw: Any, press: Any, until: Any) -> None:
-    panel = draw(two_discs())
-    panel.state.mask.selected_label = 2
-    panel.sections["Mask tools"].labels.setCurrentIndex(1)
-    panel.sections["Mask tools"].labels.activated.emit(1)
-    press(panel.sections["Mask tools"].buttons["grow"])
-    panel.controller.tools.values["grow"]["distance"] = 4
-    press(panel.sections["Mask tools"].apply)
-
-    panel.state.mask.brush_size = 3
-    panel.state.mask.paint((40, 10), 2)  # where label 1 grows to
-
-    until(lambda: panel.state.tool_working is None)
-    assert pixels(panel)[40, 10] == 2
-    assert pixels(panel)[40, 79] == 1
-    assert panel.state.notice.startswith("Grew")
 
 
 def test_a_mask_deleted_while_a_tool_is_at_work_is_no_error(draw: Any, press: Any, until: Any) -> None:

@@ -96,7 +96,7 @@ class TestAdSTNet:
 @pytest.mark.parametrize("adstnet", [False, True], ids=["bare", "AdSTNet"])
 @pytest.mark.parametrize("name", SMALL)
 def test_every_network_learns_from_two_cases(name: str, adstnet: bool) -> None:
-    config = fitted(replace(CONFIG, steps=8, adstnet=adstnet, crop=64, warmup=0), replace(find_card(name), tile=None))
+    config = fitted(replace(CONFIG, steps=5, adstnet=adstnet, crop=64, warmup=0), replace(find_card(name), tile=None))
     state = begun(Fabric(accelerator="cpu"), network(name), config)
     losses = trained(state, config)
     assert min(losses[-3:]) < losses[0]

@@ -20,10 +20,11 @@ from napari_medseg.trainer.outcome import FineTuneProgress
 from napari_medseg.trainer.records import JobRecord
 
 CONFIG = FineTuneConfig(
-    TrainingConfig(steps=40, seconds=None, batch=2, crop=64, lr=2e-2), evaluations=4, watched=2, checkpoint=0.0
+    TrainingConfig(steps=10, seconds=None, batch=2, crop=64, lr=2e-2), evaluations=4, watched=2, checkpoint=0.0
 )
 
-FEWER = replace(CONFIG, training=replace(CONFIG.training, steps=10))
+ENOUGH = replace(CONFIG, training=replace(CONFIG.training, steps=40), checkpoint=10**6)
+"""To find the discs."""
 
 
 def disc(seed: int, side: int = 80) -> tuple[np.ndarray, np.ndarray]:
@@ -62,6 +63,24 @@ def no_jobs_left(ledger: Ledger) -> Iterator[None]:
     assert list((ledger.folder / "jobs").rglob("*.pt")) == []
 
 
+class CutShortError(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
+def cut_short(ledger: Ledger, step: int, **options: bool) -> JobRecord:
+    """The job of a fine-tuning that ended without a word when it reported a step."""
+
+    def cut(now: FineTuneProgress) -> None:
+        if now.step == step:
+            raise CutShortError
+
+    with pytest.raises(CutShortError):
+        finetune(ledger, config=CONFIG, progress=cut, **options)
+    job = ledger.unfinished_job()
+    assert job is not None
+    return job
+
+
 class Watched:
     """A `progress` that notes what it is told, and which job it is."""
 
@@ -86,7 +105,7 @@ class Watched:
 @pytest.mark.usefixtures("no_jobs_left")
 class TestPromotion:
     def test_a_better_network_takes_over(self, ledger: Ledger) -> None:
-        result = finetune(ledger, config=CONFIG)
+        result = finetune(ledger, config=ENOUGH)
         assert result.promoted
         assert result.dice_before == 0
         assert result.dice_after > 0.5
@@ -96,17 +115,17 @@ class TestPromotion:
         assert f"{result.dice_after:.3f} after, on 2 held-out cases" in result.reason
 
     def test_the_next_one_starts_from_it_and_is_compared_with_it(self, ledger: Ledger) -> None:
-        first = finetune(ledger, config=CONFIG)
+        first = finetune(ledger, config=ENOUGH)
         second = finetune(ledger, config=CONFIG)
         assert (second.version, second.base) == ("v2", "v1")
         assert second.dice_before == pytest.approx(first.dice_after)
 
     def test_a_worse_network_stays_a_candidate(self, ledger: Ledger) -> None:
-        good = finetune(ledger, config=CONFIG)
+        good = finetune(ledger, config=ENOUGH)
         for seed in (0, 2):
             image, mask = disc(seed)
             ledger.add(image, 1 - mask)  # of the patient that is learned from
-        result = finetune(ledger, config=replace(CONFIG, training=replace(CONFIG.training, lr=3e-2)))
+        result = finetune(ledger, config=replace(ENOUGH, training=replace(ENOUGH.training, lr=3e-2)))
         assert not result.promoted
         assert result.dice_after < result.dice_before == pytest.approx(good.dice_after)
         assert "worse than the active model" in result.reason
@@ -124,7 +143,7 @@ class TestPromotion:
                 ledger.activate("v1")
 
         watched = Watched(ledger)
-        result = finetune(ledger, config=CONFIG, progress=progress)
+        result = finetune(ledger, config=ENOUGH, progress=progress)
         assert (result.version, result.promoted, ledger.active()) == ("v2", False, "v1")
         assert result.dice_after > result.dice_before
         assert "another model was made active meanwhile" in result.reason
@@ -187,7 +206,7 @@ class TestVersion:
         assert metrics["held_out"] == [record.id for record in held_out]
         assert np.mean(metrics["dice_after"]) == pytest.approx(result.dice_after)
         assert len(metrics["dice_before"]) == len(metrics["dice_after"]) == 2
-        assert (metrics["compared_with"], metrics["steps"]) == (tiny, 40)
+        assert (metrics["compared_with"], metrics["steps"]) == (tiny, 10)
 
     def test_the_seed_fixes_the_weights(self, ledger: Ledger) -> None:
         finetune(ledger, ledger.active(), config=CONFIG)
@@ -206,7 +225,7 @@ class TestJob:
     def test_progress_is_told_from_beginning_to_end(self, ledger: Ledger) -> None:
         told: list[FineTuneProgress] = []
         finetune(ledger, config=CONFIG, progress=told.append)
-        assert [t.step for t in told] == [0, *range(1, 41), 40]
+        assert [t.step for t in told] == [0, *range(1, 11), 10]
         assert [t.share for t in told] == sorted(t.share for t in told)
         assert (told[0].share, told[-1].share) == (0, 1)
         assert all(np.isfinite(t.loss) and np.isfinite(t.eta) for t in told[1:-1])
@@ -264,7 +283,7 @@ class TestJob:
 
 class TestAdSTNet:
     def test_the_version_is_the_bare_network(self, ledger: Ledger, tiny: str) -> None:
-        result = finetune(ledger, adstnet=True, config=CONFIG)
+        result = finetune(ledger, adstnet=True, config=ENOUGH)
         assert result.dice_after > result.dice_before
         (version,) = ledger.models()
         assert version.metrics["config"]["training"]["adstnet"] is True
@@ -273,19 +292,10 @@ class TestAdSTNet:
         assert learned.card.trainable_parameters == load_model(tiny).card.trainable_parameters
 
     def test_one_that_was_cut_short_ends_with_the_very_weights_it_would_have_had(self, ledger: Ledger) -> None:
-        class CutShortError(BaseException):
-            """Nothing catches it, as nothing catches a kill."""
-
-        def cut(now: FineTuneProgress) -> None:
-            if now.step == 5:
-                raise CutShortError
-
-        with pytest.raises(CutShortError):
-            finetune(ledger, adstnet=True, config=FEWER, progress=cut)
-        job = ledger.unfinished_job()
+        job = cut_short(ledger, 5, adstnet=True)
         assert checkpoint_of(ledger, job).is_file()
         finetune(ledger, job=job)
-        finetune(ledger, job.base, adstnet=True, config=FEWER)
+        finetune(ledger, job.base, adstnet=True, config=CONFIG)
         resumed, whole = ledger.models()
         assert resumed.sha256 == whole.sha256
 
@@ -324,25 +334,21 @@ class TestGoingOn:
         assert not checkpoint_of(ledger, job).exists()
         finetune(ledger, job.base, config=CONFIG)
         resumed, whole = ledger.models()
-        assert result.steps == 40
+        assert result.steps == 10
         assert resumed.sha256 == whole.sha256
 
-    def test_what_was_accepted_meanwhile_is_for_the_next_one(
-        self, ledger: Ledger, killed_at: Callable[[Ledger, int], None]
-    ) -> None:
+    def test_what_was_accepted_meanwhile_is_for_the_next_one(self, ledger: Ledger) -> None:
         before = [record.id for record in ledger.split()[0]]
-        killed_at(ledger, 7)
+        job = cut_short(ledger, 7)
         ledger.add(*disc(7), group="a")
         image, mask = disc(0)
         ledger.add(image, 1 - mask)  # corrects one that is learned from
-        assert finetune(ledger, job=ledger.unfinished_job()).trained_on == len(before)
+        assert finetune(ledger, job=job).trained_on == len(before)
         assert ledger.models()[0].metrics["trained_on"] == before
 
-    def test_a_kill_before_the_first_checkpoint_begins_anew(
-        self, ledger: Ledger, killed_at: Callable[[Ledger, int], None]
-    ) -> None:
-        killed_at(ledger, 0)
-        job = ledger.unfinished_job()
+    def test_one_that_ended_before_the_first_checkpoint_begins_anew(self, ledger: Ledger) -> None:
+        job = cut_short(ledger, 0)
+        assert not checkpoint_of(ledger, job).exists()
         assert finetune(ledger, config=CONFIG, job=job).version == "v1"
         assert ledger.unfinished_job() is None
 

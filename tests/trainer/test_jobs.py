@@ -26,29 +26,21 @@ WAIT = 180
 """Seconds; generous, since a loaded machine is no failure."""
 
 SHORT = FineTuneConfig(
-    TrainingConfig(steps=60, seconds=None, batch=2, crop=64, lr=2e-2), evaluations=2, watched=1, checkpoint=0.0
+    TrainingConfig(steps=3, seconds=None, batch=2, crop=64, lr=2e-2), evaluations=2, watched=1, checkpoint=0.0
 )
+ENOUGH = replace(SHORT, training=replace(SHORT.training, steps=60))
+"""To find the discs, and to be killed on the way."""
 ENDLESS = replace(SHORT, training=replace(SHORT.training, steps=10**6))
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="uses signals")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def engine(engine_environment: Path) -> Iterator[Engine]:
+    """A connection to the engine of this test run, which is started anew where a test has killed it."""
     engine = Engine.connect()
     yield engine
     engine.close()
-
-
-@pytest.fixture
-def own_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The runtime folder of an engine that is killed in the test."""
-    monkeypatch.setenv("MEDSEG_RUNTIME", str(tmp_path / "r"))
-    monkeypatch.setenv("MEDSEG_IDLE", "2")
-    yield tmp_path / "r"
-    if (found := read_address(tmp_path / "r")) and psutil.pid_exists(found.pid):
-        for process in family(found.pid):
-            process.kill()
 
 
 @pytest.fixture
@@ -110,7 +102,7 @@ def record_of(project: Path, job: Job) -> Any:
 
 def test_a_project_is_fine_tuned_in_the_engine(engine: Engine, project: Path) -> None:
     reports = Reports()
-    job = start_finetuning(engine, project, config=SHORT, progress=reports)
+    job = start_finetuning(engine, project, config=ENOUGH, progress=reports)
     result = FineTuneResult(**job.result(WAIT))
     assert result.promoted
     assert result.dice_after > result.dice_before == 0
@@ -118,7 +110,7 @@ def test_a_project_is_fine_tuned_in_the_engine(engine: Engine, project: Path) ->
         assert ledger.active() == result.version == "v1"
     record = record_of(project, job)
     assert (record.state, record.result) == ("done", asdict(result))
-    assert FineTuneConfig.from_dict(record.config) == SHORT
+    assert FineTuneConfig.from_dict(record.config) == ENOUGH
     assert FineTuneProgress(**reports.queue.get(timeout=WAIT)).step == 0
     steps = steps_of_last_run(engine, job)
     assert steps == sorted(steps)
@@ -127,7 +119,7 @@ def test_a_project_is_fine_tuned_in_the_engine(engine: Engine, project: Path) ->
 
 def test_a_killed_trainer_goes_on_from_its_checkpoint(engine: Engine, project: Path) -> None:
     reports = Reports()
-    job = start_finetuning(engine, project, config=SHORT, progress=reports)
+    job = start_finetuning(engine, project, config=ENOUGH, progress=reports)
     seen = reports.after(5)
     pid = trainer_pid(engine)
     os.kill(pid, signal.SIGKILL)
@@ -176,7 +168,7 @@ def test_a_second_start_follows_the_one_under_way(engine: Engine, project: Path)
 
 def test_closing_the_window_leaves_it_running(engine: Engine, project: Path) -> None:
     window, reports = Engine.connect(), Reports()
-    job = start_finetuning(window, project, config=SHORT, progress=reports)
+    job = start_finetuning(window, project, config=ENOUGH, progress=reports)
     reports.after(1)
     window.close()
     later = Reports()
@@ -202,12 +194,12 @@ def test_two_projects_learn_one_after_the_other(engine: Engine, project: Path, t
 
 
 def test_after_the_engine_was_killed_it_is_taken_up_again(
-    own_engine: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, engine_environment: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, reports = Engine.connect(), Reports()
-    job = start_finetuning(engine, project, config=SHORT, progress=reports)
+    reports = Reports()
+    job = start_finetuning(engine, project, config=ENOUGH, progress=reports)
     seen = reports.after(5)
-    processes = family(read_address(own_engine).pid)
+    processes = family(read_address(engine_environment).pid)
     os.kill(processes[0].pid, signal.SIGKILL)
     with pytest.raises((EngineError, CancelledError), match="try again"):
         job.result(WAIT)

@@ -52,7 +52,7 @@ def killed_at_a_random_moment(program: str, folder: Path, moment: random.Random)
     return [(words[1], words[2]) for words in map(str.split, lines) if words[:1] == ["accepted"] and len(words) == 3]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_what_was_accepted_survives_a_kill_at_any_moment(tmp_path: Path, seed: int) -> None:
     moment = random.Random(seed)
     told = []
@@ -70,7 +70,7 @@ def test_what_was_accepted_survives_a_kill_at_any_moment(tmp_path: Path, seed: i
             told.append((ledger.corrections()[-1].image_key, ledger.corrections()[-1].mask_key))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_version_is_there_whole_or_not_at_all_after_a_kill(tmp_path: Path, seed: int) -> None:
     told = killed_at_a_random_moment(VERSIONS, tmp_path, random.Random(seed))
     with Ledger.open(tmp_path) as ledger:
@@ -157,7 +157,7 @@ def test_processes_may_make_the_project_at_once(tmp_path: Path, forked: Forked) 
     """Forked, so that they meet: a start of Python takes longer than making a project."""
 
     def task() -> str:
-        for round_ in range(15):
+        for round_ in range(8):
             folder = tmp_path / str(round_)
             children = []
             reading, writing = os.pipe()

@@ -1,0 +1,78 @@
+"""Commands in processes of their own that need not import first: each is forked from one that has.
+
+Run as a program this is the process that forks: it reads a command a line, as JSON, and answers with its exit code.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+AHEAD = ("napari_medseg.cli", "napari_medseg.trainer.ledger", "distributed", "imageio.v3", "rich.markdown", "tifffile")
+"""What most commands import sooner or later."""
+
+
+class ForkedCommands:
+    """Runs `medseg` where `os.fork` is; environment, folder and output are the command's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._out, self._err = folder / "out", folder / "err"
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("MEDSEG_")}
+        self._parent = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=plain
+        )
+
+    def run(self, arguments: list[str], cwd: Path) -> tuple[int, str, str]:
+        """Exit code, standard output and standard error of `medseg` with these arguments."""
+        assert self._parent.stdin is not None
+        assert self._parent.stdout is not None
+        command = {"arguments": arguments, "cwd": str(cwd), "environment": dict(os.environ)}
+        command |= {"out": str(self._out), "err": str(self._err)}
+        self._parent.stdin.write(json.dumps(command) + "\n")
+        self._parent.stdin.flush()
+        code = int(self._parent.stdout.readline())
+        return code, self._out.read_text("utf-8"), self._err.read_text("utf-8")
+
+    def close(self) -> None:
+        self._parent.communicate()
+
+
+def serve() -> None:
+    """Fork a process for each command that is asked for; only such a process returns before the end of the input."""
+    for module in AHEAD:
+        importlib.import_module(module)
+    for line in sys.stdin:
+        command = json.loads(line)
+        if command["arguments"][:1] == ["train"]:
+            importlib.import_module("napari_medseg.trainer.folder_training")  # and with it torch
+        gc.freeze()  # so that a child's end does not look through all that was imported
+        child = os.fork()
+        if child == 0:
+            become(command)
+            return
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)  # noqa: T201
+    sys.exit()
+
+
+def become(command: dict[str, Any]) -> None:
+    """Make this process the command's, up to its first line."""
+    os.chdir(command["cwd"])
+    os.environ.clear()
+    os.environ.update(command["environment"])
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for stream, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(command[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    sys.argv = ["medseg", *command["arguments"]]
+
+
+if __name__ == "__main__":
+    serve()
+    from napari_medseg.cli import main
+
+    main()
