@@ -1,4 +1,4 @@
-"""The one way in which pixels travel between rooms: an array that knows its axes and its spacing."""
+"""The one way in which pixels travel between rooms: an array that knows its axes, its spacing and its place."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import ImageError
+from .geometry import Geometry
+from .memory import check_fits_in_memory
 
 AXES = "TZYXC"
 """Axes in their only allowed order: time, plane, row, column, channel."""
@@ -22,15 +24,17 @@ class MedicalImage:
     """Pixels with axes and spacing.
 
     Attributes:
-        data: the pixels, (..., Y, X) or (..., Y, X, C); integer or floating point, any range.
+        data: the pixels, (..., Y, X) or (..., Y, X, C); integer or floating point, any range. A NumPy array, or a
+            dask array for an image that is read as it is needed; `loaded` makes the former of the latter.
         axes: one letter of `AXES` for each axis of `data`, in that order; Y and X always.
         spacing: distance between neighbours along Z, Y, X (those that `axes` has, in that order).
         unit: unit of `spacing`: "mm" for medical formats, the file's own ("um", ...) or "pixel".
         name: what the user calls it; shown, never stored in a ledger.
+        geometry: where it lies in the patient, for formats that say so; its spacing is `spacing`, in mm.
 
     Raises:
-        ImageError: no pixels, axes that do not fit the array, a spacing that is not positive and finite,
-            or values that are not numbers.
+        ImageError: no pixels, axes that do not fit the array, a spacing that is not positive and finite or not that of
+            the geometry, or values that are not numbers.
     """
 
     data: Array
@@ -38,9 +42,10 @@ class MedicalImage:
     spacing: tuple[float, ...] = ()
     unit: str = "pixel"
     name: str = ""
+    geometry: Geometry | None = None
 
     def __post_init__(self) -> None:
-        data = np.asarray(self.data)
+        data = self.data if is_lazy(self.data) else np.asarray(self.data)
         if data.dtype == bool:
             data = data.astype(np.uint8)
         object.__setattr__(self, "data", data)
@@ -65,6 +70,28 @@ class MedicalImage:
             raise ImageError(f"{called} has {len(self.spacing)} spacings for {self.spatial_ndim} spatial axes.")
         if not all(np.isfinite(s) and s > 0 for s in self.spacing):
             raise ImageError(f"{called} has spacing {self.spacing}; each must be a positive number.")
+        if self.geometry is not None:
+            placed = self.geometry.spacing[-self.spatial_ndim :]
+            if self.unit != "mm" or not np.allclose(self.spacing, placed, rtol=1e-4):
+                raise ImageError(
+                    f"{called} has spacing {self.spacing} {self.unit}, but lies in space with {placed} mm."
+                )
+
+    @property
+    def lazy(self) -> bool:
+        """Whether the pixels are read only when they are asked for."""
+        return is_lazy(self.data)
+
+    def loaded(self) -> MedicalImage:
+        """The same image with all of its pixels in memory.
+
+        Raises:
+            ImageError: they do not fit, or cannot be read.
+        """
+        if not self.lazy:
+            return self
+        check_fits_in_memory(int(np.prod(self.data.shape, dtype=np.int64)) * self.data.dtype.itemsize, self.name)
+        return self.with_data(np.asarray(self.data))
 
     @property
     def spatial_ndim(self) -> int:
@@ -83,7 +110,7 @@ class MedicalImage:
 
     def planes(self) -> Iterator[tuple[tuple[int, ...], Array]]:
         """Each (Y, X, C) plane with its index along the leading axes (T, Z)."""
-        data = self.data if "C" in self.axes else self.data[..., np.newaxis]
+        data = self.data if "C" in self.axes else self.data[..., np.newaxis]  # (..., Y, X, C)
         for index in np.ndindex(*data.shape[:-3]):
             yield index, data[index]
 
@@ -106,6 +133,11 @@ class MedicalImage:
                 f"An array of {array.ndim} axes (shape {array.shape}) needs its axes named, e.g. axes='TZYXC'."
             )
         return cls(array, axes, spacing, name=name)
+
+
+def is_lazy(data: Any) -> bool:
+    """Whether an array is one of dask's, which reads when it is computed."""
+    return hasattr(data, "__dask_graph__")
 
 
 def as_image(image: MedicalImage | Array) -> MedicalImage:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import math
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import tifffile
 
-from .units import in_unit_of_x, known_length
+from ..units import in_unit_of_x, known_length
 
 _log = logging.getLogger(__name__)
 
@@ -28,14 +30,15 @@ _PLAUSIBLE_MM = (1e-6, 10.0)
 """A pixel of less than 1 nm or of 1 cm and more is a default (1 pixel per cm), not a measurement."""
 
 
-def tiff_spacing(tif: tifffile.TiffFile, axes: str) -> tuple[tuple[float, ...], str]:
+def tiff_spacing(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, axes: str) -> tuple[tuple[float, ...], str]:
     """Spacing along those of Z, Y, X that `axes` has, and its unit ("um", "mm", ..., or "pixel").
 
     Args:
-        tif: an open TIFF; series 0 is meant.
+        tif: an open TIFF.
+        series: the image of it that is meant.
         axes: the axes of the image, some of "TZYXC".
     """
-    lengths = {axis: length for axis, length in _lengths(tif).items() if _measured(length[0])}
+    lengths = {axis: length for axis, length in _lengths(tif, series).items() if _measured(length[0])}
     spatial = [axis for axis in axes if axis in "ZYX"]
     if "X" not in lengths and "Y" not in lengths:
         return (1.0,) * len(spatial), "pixel"
@@ -47,22 +50,38 @@ def tiff_spacing(tif: tifffile.TiffFile, axes: str) -> tuple[tuple[float, ...], 
     return in_unit_of_x([lengths[axis] for axis in spatial])
 
 
-def channel_names(tif: tifffile.TiffFile) -> tuple[str, ...]:
-    """Names of the channels in the OME-XML of series 0; empty strings or () where there are none."""
-    return tuple(str(channel.get("Name", "")) for channel in _listed(_ome_pixels(tif).get("Channel")))
+def channel_names(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> tuple[str, ...]:
+    """Names of the channels in the OME-XML of an image; empty strings or () where there are none."""
+    return tuple(str(channel.get("Name", "")) for channel in _listed(_ome_pixels(tif, series).get("Channel")))
 
 
-def _lengths(tif: tifffile.TiffFile) -> Lengths:
+def _lengths(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Lengths:
     if tif.is_ome:
-        return _from_ome(tif)
+        return _from_ome(tif, series)
     if tif.is_imagej:
-        return _from_imagej(tif)
-    shaped: dict[str, Any] = (tif.shaped_metadata or ({},))[0]
-    return _from_shaped(tif, shaped) if "unit" in shaped else _from_tags(tif)
+        return _from_imagej(tif, series)
+    if tif.is_svs:
+        return _from_svs(tif, series)
+    shaped = _described(tif.shaped_metadata or (), tif, series, {})
+    return _from_shaped(series, shaped) if "unit" in shaped else _from_tags(series)
 
 
-def _from_ome(tif: tifffile.TiffFile) -> Lengths:
-    pixels = _ome_pixels(tif)
+def _described(descriptions: Sequence[Any], tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, none: Any) -> Any:
+    """That of several descriptions which is of `series`; the first where they are not one for each."""
+    if len(descriptions) == len(tif.series):
+        return next(found for found, other in zip(descriptions, tif.series, strict=True) if other is series)
+    return descriptions[0] if descriptions else none
+
+
+def _from_svs(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Lengths:
+    """Aperio's micrometres per pixel, which are those of the slide and not of its thumbnail; the tags else."""
+    said = re.search(r"\bMPP *= *([0-9.]+)", series.keyframe.description) if series is tif.series[0] else None
+    microns = _number(said[1]) if said else math.nan
+    return dict.fromkeys("YX", (microns, "um")) if _measured(microns) else _from_tags(series)
+
+
+def _from_ome(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Lengths:
+    pixels = _ome_pixels(tif, series)
     return {
         axis: known_length(_number(pixels[f"PhysicalSize{axis}"]), str(pixels.get(f"PhysicalSize{axis}Unit", "um")))
         for axis in "ZYX"
@@ -70,11 +89,11 @@ def _from_ome(tif: tifffile.TiffFile) -> Lengths:
     }
 
 
-def _ome_pixels(tif: tifffile.TiffFile) -> dict[str, Any]:
-    """Attributes and children of the first image's Pixels element; {} if the XML is not what it should be."""
+def _ome_pixels(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> dict[str, Any]:
+    """Attributes and children of an image's Pixels element; {} if the XML is not what it should be."""
     try:
         images = _listed(tifffile.xml2dict(tif.ome_metadata or "")["OME"]["Image"])
-        return dict(images[0]["Pixels"])
+        return dict(_described(images, tif, series, {})["Pixels"])
     except Exception:  # XML by anybody's hand fails in any way; the pixels are still good
         if tif.is_ome:
             _log.warning("%s has OME-XML that cannot be read; its spacing is unknown", tif.filename)
@@ -86,22 +105,22 @@ def _listed(element: Any) -> list[Any]:
     return element if isinstance(element, list) else [] if element is None else [element]
 
 
-def _from_imagej(tif: tifffile.TiffFile) -> Lengths:
+def _from_imagej(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Lengths:
     described = tif.imagej_metadata or {}
     unit = str(described.get("unit", ""))
     if known_length(1.0, unit)[1] == "pixel" or unit.casefold() in ("inch", "inches", "in"):
-        return _from_tags(tif)  # ImageJ calls the printer's dots per inch "inch", too
+        return _from_tags(series)  # ImageJ calls the printer's dots per inch "inch", too
     lengths = {
-        axis: known_length(1 / _resolution(tif, axis), str(described.get(f"{axis.lower()}unit", unit)))
+        axis: known_length(1 / _resolution(series, axis), str(described.get(f"{axis.lower()}unit", unit)))
         for axis in "YX"
-        if _resolution(tif, axis) > 0
+        if _resolution(series, axis) > 0
     }
     # ImageJ writes no spacing where it is 1
     depth = abs(_number(described.get("spacing", 1.0)))
     return {"Z": known_length(depth, str(described.get("zunit", unit))), **lengths}
 
 
-def _from_shaped(tif: tifffile.TiffFile, described: dict[str, Any]) -> Lengths:
+def _from_shaped(series: tifffile.TiffPageSeries, described: dict[str, Any]) -> Lengths:
     """JSON of tifffile: {"axes", "unit", "spacing" (of planes), "PhysicalSizeX", ...}, or the tags in that unit."""
     unit = str(described["unit"])
     lengths: Lengths = {}
@@ -110,21 +129,21 @@ def _from_shaped(tif: tifffile.TiffFile, described: dict[str, Any]) -> Lengths:
     for axis in "YX":
         if f"PhysicalSize{axis}" in described:
             lengths[axis] = known_length(_number(described[f"PhysicalSize{axis}"]), unit)
-        elif _resolution_unit(tif) == tifffile.RESUNIT.CENTIMETER and _resolution(tif, axis) > 0:
-            lengths[axis] = 10 / _resolution(tif, axis), "mm"
-        elif _resolution(tif, axis) not in (0.0, 1.0) and known_length(1.0, unit)[1] != "pixel":
-            lengths[axis] = known_length(1 / _resolution(tif, axis), unit)
+        elif _resolution_unit(series) == tifffile.RESUNIT.CENTIMETER and _resolution(series, axis) > 0:
+            lengths[axis] = 10 / _resolution(series, axis), "mm"
+        elif _resolution(series, axis) not in (0.0, 1.0) and known_length(1.0, unit)[1] != "pixel":
+            lengths[axis] = known_length(1 / _resolution(series, axis), unit)
     return lengths
 
 
-def _from_tags(tif: tifffile.TiffFile) -> Lengths:
+def _from_tags(series: tifffile.TiffPageSeries) -> Lengths:
     lengths: Lengths = {}
     for axis in "YX":
-        pixels_per_mm = _resolution(tif, axis) / {
+        pixels_per_mm = _resolution(series, axis) / {
             tifffile.RESUNIT.INCH: 25.4,
             tifffile.RESUNIT.CENTIMETER: 10.0,
-        }.get(_resolution_unit(tif), math.inf)
-        if pixels_per_mm > 0 and not _is_for_printing(pixels_per_mm, _resolution_unit(tif)):
+        }.get(_resolution_unit(series), math.inf)
+        if pixels_per_mm > 0 and not _is_for_printing(pixels_per_mm, _resolution_unit(series)):
             lengths[axis] = 1 / pixels_per_mm, "mm"
     return {axis: length for axis, length in lengths.items() if _PLAUSIBLE_MM[0] <= length[0] < _PLAUSIBLE_MM[1]}
 
@@ -136,9 +155,9 @@ def _is_for_printing(pixels_per_mm: float, unit: int) -> bool:
     return any(abs(dpi - default) < 0.005 * default for default in _SCREEN_AND_PRINT)
 
 
-def _resolution(tif: tifffile.TiffFile, axis: str) -> float:
+def _resolution(series: tifffile.TiffPageSeries, axis: str) -> float:
     """Pixels per unit along "X" or "Y" as the tag says; 0 where it says nothing sensible."""
-    tag = tif.series[0].keyframe.tags.get(f"{axis}Resolution")
+    tag = series.keyframe.tags.get(f"{axis}Resolution")
     try:
         numerator, denominator = tag.value
         return float(numerator / denominator)
@@ -146,8 +165,8 @@ def _resolution(tif: tifffile.TiffFile, axis: str) -> float:
         return 0.0
 
 
-def _resolution_unit(tif: tifffile.TiffFile) -> int:
-    tag = tif.series[0].keyframe.tags.get("ResolutionUnit")
+def _resolution_unit(series: tifffile.TiffPageSeries) -> int:
+    tag = series.keyframe.tags.get("ResolutionUnit")
     return int(tag.value) if tag is not None and isinstance(tag.value, int) else int(tifffile.RESUNIT.INCH)
 
 

@@ -1,0 +1,77 @@
+"""A mask as NIfTI, voxel for voxel on the image that it is of: the same grid, in the order of the image's own file."""
+
+from __future__ import annotations
+
+import gzip
+
+import nibabel
+import numpy as np
+
+from ..errors import ImageError
+from ..geometry import turn
+from ..image import Array, MedicalImage, as_mask
+from ..units import METRES
+
+_SCANNER = 1
+"""NIfTI's code for a place in the scanner's, and so in the patient's, space."""
+
+_LONGEST_IN_1 = 32767
+"""NIfTI-1 counts voxels along an axis in 16 bits."""
+
+_GZIP_LEVEL = 6
+
+
+def nifti_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
+    """The file.
+
+    Its array runs as that of the image's file does (`Geometry.flipped`), and sform and qform are the image's, in mm. An
+    image that has no place gets none, so that every program treats its mask as it treats the image: voxel sizes only,
+    in mm, or in no unit if the image's is none. NIfTI-2 is written where an axis is too long for NIfTI-1.
+
+    Args:
+        mask: labels of the image's `mask_shape`: (Y, X), (Z, Y, X), (T, Y, X) or (T, Z, Y, X).
+        image: whose place and spacing are written.
+        ending: ".nii", or ".nii.gz" for a compressed file.
+
+    Raises:
+        ImageError: not a mask of this image, or labels over 2147483647.
+    """
+    labels = _stored(as_mask(mask, image), image)
+    kind = nibabel.Nifti2Image if max(labels.shape) > _LONGEST_IN_1 else nibabel.Nifti1Image
+    file = kind(labels, None)
+    header = file.header
+    header.set_intent("label", name="labels")
+    if image.geometry is not None:
+        affine = image.geometry.stored(_lengths(image)).ras_affine
+        file.set_sform(affine, _SCANNER)
+        file.set_qform(affine, _SCANNER)
+    else:
+        in_mm = METRES.get(image.unit, 1e-3) / METRES["mm"]
+        zyx = (image.spacing[0] if image.spatial_ndim == 3 else image.spacing[-1], *image.spacing[-2:])
+        zooms = [length * in_mm for length in zyx[::-1]]
+        header.set_zooms([*zooms, 1.0, 1.0][: labels.ndim])
+    measured = image.geometry is not None or image.unit in METRES
+    header.set_xyzt_units("mm" if measured else "unknown", "sec" if "T" in image.axes else "unknown")
+    content: bytes = file.to_bytes()
+    return gzip.compress(content, _GZIP_LEVEL, mtime=0) if ending == ".nii.gz" else content
+
+
+def _stored(labels: Array, image: MedicalImage) -> Array:
+    """Labels in NIfTI's order (X, Y, Z, T), the way round of the image's file."""
+    if labels.dtype == np.uint32:
+        if labels.max() > np.iinfo(np.int32).max:
+            raise ImageError(
+                f"NIfTI holds labels up to {np.iinfo(np.int32).max}, and this mask has {labels.max()}. Nothing was "
+                "written; a TIFF would hold them."
+            )
+        labels = labels.astype(np.int32)
+    if "Z" not in image.axes and (image.geometry is not None or "T" in image.axes):
+        labels = labels[..., np.newaxis, :, :]
+    if image.geometry is not None:
+        labels = turn(labels, image.geometry.flipped)
+    return labels.T
+
+
+def _lengths(image: MedicalImage) -> tuple[int, ...]:
+    """Of Z, Y, X; one slice is 1 deep."""
+    return (1, *image.mask_shape[-2:]) if "Z" not in image.axes else image.mask_shape[-3:]
