@@ -95,10 +95,12 @@ class Accepting:
 
 
 def origin_of(layer: Any) -> str:
-    """The file that a layer came from, which stands for the patient if nobody says more; its name if it has none.
+    """What stands for the patient if nobody says more: the patient of a DICOM image, the file, or the layer's name.
 
     The whole path, since files of two patients may have one name; the ledger keeps a salted hash of it alone.
     """
+    if patient := (layer.metadata.get(METADATA_KEY) or {}).get("patient"):
+        return str(patient)
     path = _path_of(layer)
     return str(Path(path).absolute()) if path else str(layer.name)
 

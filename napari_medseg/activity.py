@@ -8,12 +8,15 @@ from .state import PanelState
 
 
 class ActivityDock:
-    """One bar for a segmentation and one for a fine-tuning, each while it is under way."""
+    """One bar each for a segmentation, a folder, a fine-tuning, a file being opened and an export, while under way."""
 
     def __init__(self, state: PanelState) -> None:
         self._bars: dict[str, progress] = {}
         state.events.segmenting.connect(lambda share: self._show("MedSeg: segmenting", share))
         state.events.learning.connect(lambda share: self._show("MedSeg: learning", share))
+        state.events.exporting.connect(lambda share: self._show("MedSeg: exporting", share))
+        state.events.queue_share.connect(lambda share: self._show("MedSeg: segmenting a folder", share))
+        state.events.opening.connect(lambda said: self._show("MedSeg: opening", 0.0 if said else None))
 
     def close(self) -> None:
         """Take the bars away."""

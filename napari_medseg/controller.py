@@ -9,25 +9,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari.layers import Layer
-
 from napari_medseg.models.errors import MedSegError
-from napari_medseg.models.reading import read_image
 from napari_medseg.trainer.config import FineTuneConfig
 from napari_medseg.trainer.ledger import Ledger
 
 from .accepting import Accepting, file_of
-from .background import Background, in_words
+from .background import Background
 from .bringing_in import BringingIn
 from .editing import Editing, Recovery
 from .engine_link import EngineLink
-from .image_layers import channel_siblings, describe
+from .exporting import Exporting
+from .image_layers import channel_siblings, describe, noted_of
+from .large.large_masks import LargeMasks
 from .learning import Learning
 from .looking import Doubts, Looking
 from .masks import Masks
+from .measuring import Measuring
+from .opening.opening import Opening
+from .opening.placing import Placing
+from .opening.queue import FolderQueue
 from .prompting import Prompting
 from .propagating import Propagating
-from .reader import LayerData, channel_layers, colour_layer, read
 from .segmenting import Segmenting
 from .state import PanelState
 from .tools import MaskTools
@@ -61,6 +63,8 @@ class PanelController:
         self.background = Background(post)
         self.link = EngineLink(self.state, self.background)
         self.masks = Masks(viewer, self.state)
+        self.opening = Opening(viewer, self.state, self.background)
+        self.placing = Placing(self.state, self.masks, self._describe_image)
         self.editing = Editing(self.state, self.masks, self.background)
         self.tools = MaskTools(viewer, self.state, self.masks, self.editing, self.background)
         self.recovery = Recovery(self.state, self.editing, self.background)
@@ -71,9 +75,14 @@ class PanelController:
         self.propagating = Propagating(
             viewer, self.state, self.masks, self.editing, self.link, self.doubts, self.background
         )
+        self.large = LargeMasks(viewer, self.state, self.masks, self.background)
+        self.prompting.part_first = self.tools.part_first = self.large.first
+        self.measuring = Measuring(viewer, self.state, self.masks, self.editing, self.background)
+        self.exporting = Exporting(viewer, self.state, self.masks, self.large, self.background)
         self.segmenting = Segmenting(
-            viewer, self.state, self.masks, self.link, self.background, self.ledger, self.doubts
+            viewer, self.state, self.masks, self.large, self.link, self.background, self.ledger, self.doubts
         )
+        self.queue = FolderQueue(viewer, self.state, self.masks, self.background, self._reference)
         self.learning = Learning(self.state, self.link, self.background, self.ledger, config or FineTuneConfig())
         self.bringing_in = BringingIn(self.state, self.link, self.background, self.learning)
         self.accepting = Accepting(viewer, self.state, self.masks, self.background, self.ledger, self.learning.accepted)
@@ -85,24 +94,8 @@ class PanelController:
         self.learning.refresh(self.link.start)
 
     def open_images(self, paths: Sequence[Path]) -> None:
-        """Open files with their spacing; what cannot be read is named, the others are opened."""
-
-        def read_all() -> tuple[list[LayerData], str]:
-            layers, problems = [], []
-            for path in paths:
-                try:
-                    layers += read_layers(path)
-                except (MedSegError, OSError, ValueError) as error:
-                    problems.append(in_words(error))
-            return layers, " ".join(problems)
-
-        def show(found: tuple[list[LayerData], str]) -> None:
-            layers, self.state.problem = found
-            for data, settings, kind in layers:
-                self.viewer.add_layer(Layer.create(data, settings, kind))
-
-        self.state.problem = ""
-        self.background.run(read_all, show, self._failed)
+        """Open files and folders with their spacing; what cannot be read is named, the others are opened."""
+        self.opening.open(paths)
 
     def add_model_file(self, path: Path) -> None:
         """Bring the weights of a file into the project as a version of its own, and pick it."""
@@ -128,16 +121,24 @@ class PanelController:
         Masks that were not accepted are kept for the next time, unless they are to be lost.
         """
         self.segmenting.cancel()
+        self.placing.close()
+        self.large.close()
+        self.queue.close()
         self.prompting.close()
         self.tools.close()
         self.looking.close()
         self.propagating.close()
+        self.measuring.close()
+        self.exporting.close()
         self.background.close()
         self.link.close()
         self.ledger.close()
         self.editing.close(lose=lose)
         self.masks.let_go()
-        self.viewer = self.segmenting.viewer = self.accepting.viewer = self.doubts.viewer = None
+        self.viewer = self.segmenting.viewer = self.accepting.viewer = self.doubts.viewer = self.opening.viewer = None
+
+    def _reference(self, model: str) -> str:
+        return self.ledger.reference(model)  # of the project that is open by then
 
     def _failed(self, reason: str) -> None:
         self.state.problem = reason
@@ -154,8 +155,9 @@ class PanelController:
     def _describe_image(self) -> None:
         layer = self.state.image
         if layer is None or self.viewer is None:
-            self.state.image_about, self.state.image_usable = "", False
+            self.state.image_about, self.state.image_usable, self.state.image_notices = "", False, ()
             return
+        self.state.image_notices = tuple(noted_of(layer).get("notices", ()))
         try:
             about = describe(layer, channel_siblings(layer, self.viewer.layers))
         except MedSegError as error:
@@ -179,15 +181,3 @@ class PanelController:
 def _lost_spacing(layer: Any) -> bool:
     path = str(getattr(layer.source, "path", None) or "").lower()
     return layer.source.reader_plugin == "napari" and path.endswith((".tif", ".tiff"))
-
-
-def read_layers(path: Path) -> list[LayerData]:
-    """The layers of an image file, with its spacing and channels.
-
-    Raises:
-        ImageError: it cannot be read; says why.
-    """
-    if path.suffix.lower() in (".tif", ".tiff"):
-        return read(str(path))
-    image = read_image(path)
-    return [colour_layer(image, str(path))] if image.channels == 3 else channel_layers(image, str(path))

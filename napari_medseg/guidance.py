@@ -15,6 +15,8 @@ def next_step(state: PanelState) -> str:
         return "Segmenting. You can go on looking around; Cancel stops it."
     if state.accepting:
         return "Writing your correction to the disk."
+    if state.large and not state.in_part:
+        return "This image is large. Press Segment (S), then zoom in and press Edit here to correct a part of its mask."
     if state.mask is None:
         return _before_segmenting(state)
     if not state.accepted:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_medseg.models.errors import ImageError
+from napari_medseg.models.geometry import Geometry
 from napari_medseg.models.image import AXES, Array, MedicalImage
 from napari_medseg.models.memory import check_fits_in_memory
 from napari_medseg.models.units import in_unit_of_x, known_length
@@ -20,8 +21,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 METADATA_KEY = "medseg"
-"""Key in `layer.metadata` of what the file says: "axes", "spacing", "unit", "path" of the whole image, the "source"
-that the layers of one image share, and this layer's "channel" of so many "channels"."""
+"""Key in `layer.metadata` of what the file says: "axes", "spacing", "unit", "path" and "part" of the whole image, the
+"shape" of its masks, its "geometry" (see `models.geometry`, or None), "notices" for the user, the "window" of
+intensities to be shown, "frame_seconds", "patient" (a hash, or ""), the "source" that the layers of one image share,
+and this layer's "channel" of so many "channels"."""
+
+LARGE = 2**28
+"""Bytes of pixels from which on an image stays in its file: it is segmented there, and corrected in patches."""
+
+_PAINTABLE = 2**26
+"""Pixels of a plane that napari paints on without a delay that hurts."""
 
 _STRAIGHT = 1e-3
 """Slope along which an axis may run off its direction: half a pixel in 500."""
@@ -31,12 +40,15 @@ def layer_settings(image: MedicalImage) -> dict[str, Any]:
     """How napari shows an image in its own spacing.
 
     Returns:
-        `scale`, `units` and `axis_labels` for each axis but the channels. Time has scale 1 in frames ("pixel").
+        `scale`, `translate`, `units` and `axis_labels` for each axis but the channels. Time has scale 1 in frames
+        ("pixel"). An image that knows its place is shifted there, so that series of one patient lie over each other.
     """
     axes = image.axes.replace("C", "")
     spacing = dict(zip([axis for axis in axes if axis in "ZYX"], image.spacing, strict=True))
+    place = dict(zip("ZYX", image.geometry.translate, strict=True)) if image.geometry else {}
     return {
         "scale": tuple(spacing.get(axis, 1.0) for axis in axes),
+        "translate": tuple(place.get(axis, 0.0) for axis in axes),
         "units": tuple(image.unit if axis in spacing else "pixel" for axis in axes),
         "axis_labels": tuple(axis.lower() for axis in axes),
     }
@@ -65,12 +77,12 @@ def channel_siblings(layer: Layer, layers: Iterable[Layer]) -> tuple[Layer, ...]
     napari copies what we noted to duplicates and projections of a layer, so only layers of one shape and place, and
     only one for each channel, count.
     """
-    noted = _noted(layer)
+    noted = noted_of(layer)
     if int(noted.get("channels", 1)) < 2:
         return ()
     found = {int(noted.get("channel", 0)): layer}
     for other in layers:
-        theirs = _noted(other)
+        theirs = noted_of(other)
         if theirs.get("source") == noted.get("source") and lies_over(other, layer):
             found.setdefault(int(theirs.get("channel", 0)), other)
     return tuple(found[channel] for channel in sorted(found) if found[channel] is not layer)
@@ -79,20 +91,34 @@ def channel_siblings(layer: Layer, layers: Iterable[Layer]) -> tuple[Layer, ...]
 def first_channel(layer: Image, layers: Iterable[Layer]) -> Layer:
     """The layer that stands for all channels of an image."""
     channels = [layer, *channel_siblings(layer, (other for other in layers if is_image(other)))]
-    return min(channels, key=lambda one: int(_noted(one).get("channel", 0)))
+    return min(channels, key=lambda one: int(noted_of(one).get("channel", 0)))
 
 
 def is_image(layer: Any) -> bool:
     """Whether a layer is an image of the user's, and not one of our overlays."""
     from napari.layers import Image
 
-    return isinstance(layer, Image) and not _noted(layer).get("overlay")
+    return isinstance(layer, Image) and not noted_of(layer).get("overlay")
 
 
 def mask_shape(layer: Image) -> tuple[int, ...]:
     """Shape of a mask of the image that a layer shows at full size."""
     shape = layer.data[0].shape if layer.multiscale else layer.data.shape
     return tuple(int(side) for side in (shape[:-1] if getattr(layer, "rgb", False) else shape))
+
+
+def is_large(layer: Image) -> bool:
+    """Whether an image stays in its file, where it is segmented, and is corrected part by part.
+
+    So does one of more than LARGE bytes that is not in memory, or whose planes are too large to be painted on.
+    """
+    noted = noted_of(layer)
+    if not noted.get("path") or "part_of" in noted:
+        return False
+    data = layer.data[0] if layer.multiscale else layer.data
+    size = float(np.prod(data.shape, dtype=float))
+    plane = float(np.prod(mask_shape(layer)[-2:], dtype=float))
+    return size * np.dtype(data.dtype).itemsize >= LARGE and (not isinstance(data, np.ndarray) or plane > _PAINTABLE)
 
 
 def lies_over(layer: Layer, image: Layer) -> bool:
@@ -109,7 +135,8 @@ def medical_image(layer: Image, siblings: Sequence[Image] = ()) -> MedicalImage:
     """The image that a layer shows.
 
     Axes are those noted by our reader if they fit the data; else those that `axis_labels` spell ("z", "y", "x");
-    else (Y, X), (Z, Y, X) or (T, Z, Y, X). Spacing and unit are those of the layer, as the user may have set them.
+    else (Y, X), (Z, Y, X) or (T, Z, Y, X). Spacing and unit are those of the layer, as the user may have set them; its
+    place in the patient is that of the file, see `geometry_of`. Takes its time, where pixels come from a disk.
 
     Args:
         layer: an Image layer; of a multiscale one the full size is taken, and lazy arrays are computed.
@@ -127,11 +154,25 @@ def medical_image(layer: Image, siblings: Sequence[Image] = ()) -> MedicalImage:
     _check_channels(layer, siblings)
     if siblings:
         data = _stacked([layer, *siblings])
-        return MedicalImage(data, axes + "C", spacing, unit, name=layer.name)
+        return MedicalImage(data, axes + "C", spacing, unit, layer.name, geometry_of(layer))
     data = _pixels(layer)
     if layer.rgb:
-        return MedicalImage(data[..., :3], axes + "C", spacing, unit, name=layer.name)
-    return MedicalImage(data, axes, spacing, unit, name=layer.name)
+        return MedicalImage(data[..., :3], axes + "C", spacing, unit, layer.name, geometry_of(layer))
+    return MedicalImage(data, axes, spacing, unit, layer.name, geometry_of(layer))
+
+
+def geometry_of(layer: Image) -> Geometry | None:
+    """Where an image lies in the patient, as its file says; None if the file does not say it, or says it no more.
+
+    A layer that was given another spacing, or that is a part of the file's image, is not the image that lies there.
+    """
+    noted = noted_of(layer)
+    geometry = noted.get("geometry")
+    if not isinstance(geometry, Geometry) or tuple(noted.get("shape", ())) != mask_shape(layer):
+        return None
+    spacing, unit = spacing_of(layer, axes_of(layer))
+    same = unit == "mm" and np.allclose(spacing, geometry.spacing[-len(spacing) :], rtol=1e-4)
+    return geometry if same else None
 
 
 def describe(layer: Image, siblings: Sequence[Image] = ()) -> str:
@@ -152,7 +193,7 @@ def describe(layer: Image, siblings: Sequence[Image] = ()) -> str:
 
 def _check_channels(layer: Layer, siblings: Sequence[Layer]) -> None:
     """Some of an image's channels are not the image; a single one may be meant."""
-    wanted, there = int(_noted(layer).get("channels", 1)), 1 + len(siblings)
+    wanted, there = int(noted_of(layer).get("channels", 1)), 1 + len(siblings)
     if 1 < there < wanted:
         raise ImageError(
             f"Only {there} of the {wanted} channels of '{layer.name}' are open. Open the file again, or close all but "
@@ -160,14 +201,15 @@ def _check_channels(layer: Layer, siblings: Sequence[Layer]) -> None:
         )
 
 
-def _noted(layer: Layer) -> dict[str, Any]:
+def noted_of(layer: Layer) -> dict[str, Any]:
+    """What `METADATA_KEY` says; empty for a layer that our readers did not make."""
     noted = layer.metadata.get(METADATA_KEY)
     return noted if isinstance(noted, dict) else {}
 
 
 def axes_of(layer: Image) -> str:
     """Axes of a layer, without the colours."""
-    noted = str(_noted(layer).get("axes", "")).replace("C", "")
+    noted = str(noted_of(layer).get("axes", "")).replace("C", "")
     spelled = "".join(str(label)[:1].upper() for label in layer.axis_labels)
     for axes in (noted, spelled):
         if len(axes) == layer.ndim and _ordered(axes):
@@ -216,7 +258,7 @@ def _is_straight(matrix: npt.NDArray[np.float64]) -> bool:
 
 def _stacked(layers: Sequence[Image]) -> Array:
     """Channels in their noted order, the given one else, along a new last axis."""
-    layers = sorted(layers, key=lambda layer: int(_noted(layer).get("channel", 0)))
+    layers = sorted(layers, key=lambda layer: int(noted_of(layer).get("channel", 0)))
     planes = [_pixels(layer) for layer in layers]
     shapes = {plane.shape for plane in planes}
     if len(shapes) > 1 or any(layer.rgb for layer in layers):

@@ -92,6 +92,10 @@ class Masks:
         """The mask of the chosen image that was last proposed, painted or selected."""
         return self._current.get(self._state.image)
 
+    def of(self, image: Any) -> Mask | None:
+        """The mask of an image, as `current` is that of the chosen one."""
+        return self._current.get(image)
+
     def all(self) -> list[Mask]:
         """All masks in work, deleted ones that can be put back too."""
         return [*self._all, *self._deleted]

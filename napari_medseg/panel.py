@@ -21,15 +21,19 @@ from .controller import PanelController
 from .guidance import next_step
 from .sections.binding import follow, text
 from .sections.correct import CorrectSection
+from .sections.export import ExportSection
 from .sections.history import REDO_KEYS, UNDO_KEYS, HistoryRow
 from .sections.image import ImageSection
 from .sections.kept import KeptDraftOffer
+from .sections.large import LargeRow
 from .sections.learn import LearnSection
 from .sections.looking import LookingSection
+from .sections.measures import MeasuresSection
 from .sections.model import ModelSection
 from .sections.project import ProjectSection
 from .sections.prompt import PromptSection
 from .sections.propagating import PropagatingSection
+from .sections.queue import QueueSection
 from .sections.segment import SegmentSection
 from .sections.tools import ToolsSection
 from .state import PanelState
@@ -95,6 +99,7 @@ class MedSegPanel(QWidget):
         self.propagating = PropagatingSection(self.controller)
         self.sections: dict[str, QWidget] = {
             "Image": ImageSection(self.controller),
+            "Folder": QueueSection(self.controller),
             "Model": ModelSection(self.controller),
             "Segment": SegmentSection(self.controller),
             "Prompts": self.prompts,
@@ -102,10 +107,13 @@ class MedSegPanel(QWidget):
             "Mask tools": ToolsSection(self.controller),
             "Propagate": self.propagating,
             "Look here": self.looking,
+            "Measurements": MeasuresSection(self.controller),
+            "Export": ExportSection(self.controller),
             "Learn": LearnSection(self.controller),
             "Project": ProjectSection(self.controller),
         }
         self.kept, self.history = KeptDraftOffer(self.controller), HistoryRow(self.controller)
+        self.large = LargeRow(self.controller)
         self._lay_out()
         self._bind_keys()
         self._activity = ActivityDock(self.state)
@@ -168,6 +176,7 @@ class MedSegPanel(QWidget):
         for label in (self.hint, self.problem, self.notice):
             layout.addWidget(label)
         layout.addWidget(self.kept)
+        layout.addWidget(self.large)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.history)
         layout.addWidget(self.status)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .opening.layers import LayerData, layers_of_image
 from .phantom import ct_phantom
-from .reader import LayerData, channel_layers, colour_layer
 from .samples import samples
 
 
@@ -31,10 +31,9 @@ def ct() -> list[LayerData]:
     """A computed CT volume of 5.0 x 1.5 x 1.5 mm, in the window for soft tissue."""
     return [
         (data, settings | {"contrast_limits": (-160, 240)}, kind)
-        for data, settings, kind in channel_layers(ct_phantom())
+        for data, settings, kind in layers_of_image(ct_phantom())
     ]
 
 
 def _first(kind: str) -> list[LayerData]:
-    image = samples(kind)[0].image()
-    return [colour_layer(image)] if image.channels == 3 else channel_layers(image)
+    return layers_of_image(samples(kind)[0].image())

@@ -12,6 +12,8 @@ from typing import Any
 from psygnal import EventedModel
 from pydantic import ConfigDict
 
+from napari_medseg.models.export.kinds import Export
+
 
 @dataclass(frozen=True)
 class ModelChoice:
@@ -72,7 +74,18 @@ class PanelState(EventedModel):
         image: the chosen image layer, held as an object, since it may be renamed; None if there is none.
         image_about: size, channels and spacing of it, in words; or why it cannot be used.
         image_usable: whether it can be segmented.
+        image_notices: what is to be known of it, as its file is: what was resampled, left out or is missing.
+        opening: which file is being opened, in words; "" if none is.
+        choosing: several images in one file or folder, of which the user has to choose; None if there are none.
         origin: file that the image came from, or its layer's name; stands for the patient if `group` is empty.
+        large: whether the image stays in its file and is corrected part by part, or is such a part.
+        large_about: what to do with it, in words.
+        in_part: whether a part of it is open for correction.
+        part_busy: whether a part is being opened or put back.
+        queue: images of the folder that is worked through, with how far each is.
+        queue_at: number of the one that is open; -1 for none.
+        queue_share: of its images that have a mask, while they are segmented; None if they are not.
+        queue_about: how far it is, in words.
         group: patient that the image belongs to, as typed.
         models: what can be picked.
         model: name of the picked one.
@@ -115,6 +128,9 @@ class PanelState(EventedModel):
         propagate_along: the axis to go along, "Z" or "T".
         propagate_most: slices or frames to draw in each direction; 0 for as many as there are.
         propagate_replace: whether slices that have the label already are drawn anew.
+        exports: formats that the mask of the image can be written in, the usual one first.
+        export: key of the picked one; "" if there is none.
+        exporting: share of an export that is done; None if none is under way.
         deleted_mask: an edited, not yet accepted mask whose layer was deleted, so that it can be put back.
         notice: what just happened, if the user should know.
         problem: what went wrong, and what to do; empty if nothing did.
@@ -126,7 +142,18 @@ class PanelState(EventedModel):
     image: Any = None
     image_about: str = ""
     image_usable: bool = False
+    image_notices: tuple[str, ...] = ()
+    opening: str = ""
+    choosing: Any = None
     origin: str = ""
+    large: bool = False
+    large_about: str = ""
+    in_part: bool = False
+    part_busy: bool = False
+    queue: tuple[Any, ...] = ()
+    queue_at: int = -1
+    queue_share: float | None = None
+    queue_about: str = ""
     group: str = ""
     models: tuple[ModelChoice, ...] = ()
     model: str = ""
@@ -169,6 +196,9 @@ class PanelState(EventedModel):
     propagate_along: str = "Z"
     propagate_most: int = 0
     propagate_replace: bool = False
+    exports: tuple[Export, ...] = ()
+    export: str = ""
+    exporting: float | None = None
     deleted_mask: Any = None
     notice: str = ""
     problem: str = ""

@@ -5,6 +5,7 @@ Run as a program this is the process that forks: it reads a command a line, as J
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -71,8 +72,20 @@ def become(command: dict[str, Any]) -> None:
     sys.argv = ["medseg", *command["arguments"]]
 
 
+def end(code: int) -> None:
+    """End as Python would, but for what libraries say of what they leave behind, of which a fork has its parent's."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     serve()
     from napari_medseg.cli import main
 
-    main()
+    try:
+        main()
+    except SystemExit as ended:
+        end(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+    end(0)

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_medseg.models.errors import ImageError, LedgerError
+from napari_medseg.models.formats.kinds import stem
 from napari_medseg.models.image import MedicalImage, as_mask
-from napari_medseg.models.tiff import stem
 
 from .folders import SPLITS, find_pairs, read_pair, splits_of
 from .ledger import Ledger

@@ -49,6 +49,7 @@ class TrainingConfig:
     augmentation: str = "full"
     frozen: float = 0.0  # share of the training in which an encoder that came with weights does not learn
     ignore: int | None = None  # label in the masks of pixels that count for nothing
+    empty: float | None = None  # share of a volume's crops that are of slices without an object; None: as they come
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():

@@ -30,8 +30,9 @@ from .evaluation import classes_of, score
 from .ledger import Ledger
 from .outcome import FineTuneProgress, FineTuneResult
 from .pacing import Pace
+from .planes import Plane, planes_of
 from .records import CorrectionRecord, JobRecord
-from .samples import Batches, KeptPlanes, Plane, planes_of
+from .samples import Batches, KeptPlanes
 from .split import learnable
 from .training import TrainingState, one_device, train
 from .versions import Overtaken

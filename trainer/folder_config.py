@@ -34,6 +34,8 @@ class FolderRequest:
         classes: 1 for a binary mask, n >= 2 with the background among them.
         labels: names of the classes 1, 2, ...
         ignore: label of pixels that count for nothing.
+        empty: share of the crops of a volume that are of slices without an object, instead of the recipe's.
+        context: neighbours on each side of a slice that the network reads as further channels (2.5D).
         options: of the network, beside the recipe's.
         weights: name of a card or a weights file to begin from.
         encoder_weights: a file with published weights of the network's encoder.
@@ -57,6 +59,8 @@ class FolderRequest:
     classes: int = 1
     labels: tuple[str, ...] = ()
     ignore: int | None = None
+    empty: float | None = None
+    context: int = 0
     options: dict[str, Any] = field(default_factory=dict)
     weights: str | None = None
     encoder_weights: Path | None = None
@@ -71,6 +75,10 @@ class FolderRequest:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise ModelError(f"{name} {value} is not possible; use a number above 0.")
+        if self.empty is not None and not 0 <= self.empty <= 1:
+            raise ModelError(f"A share of {self.empty} is not possible for empty slices; use 0 to 1.")
+        if not 0 <= self.context <= 8:
+            raise ModelError(f"A context of {self.context} slices is not possible; use 0 to 8.")
         if self.classes > 255:
             raise ModelError(f"{self.classes} classes are not possible; use 1 to 255.")
         wanted = max(1, self.classes - 1)
@@ -101,6 +109,7 @@ class FolderConfig:
         data: hash of the names and sizes of the files, and of who validates.
         training: how it trains.
         looks: at the validation images.
+        context: neighbours on each side of a slice that the network reads, too.
     """
 
     network: str
@@ -114,6 +123,7 @@ class FolderConfig:
     data: str
     training: TrainingConfig
     looks: int
+    context: int = 0
 
     def to_json(self) -> str:
         """As text; `from_json` reads it."""

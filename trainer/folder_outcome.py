@@ -15,9 +15,9 @@ class FolderProgress:
     Attributes:
         share: of what `message` names that is done, 0 to 1.
         eta: seconds that are left, roughly; infinite before that can be told.
-        message: what is being done: "Looking at the images", "Training" or "Validating".
+        message: what is being done: "Looking at the images", "Setting out the slices", "Training" or "Validating".
         step: number of the last step.
-        epoch: how often each image was learned from so far, on average.
+        epoch: how often each image, or slice of a volume, was learned from so far, on average.
         loss: of the last step; NaN before the first.
         dice: mean Dice of the validation images, when they were last looked at; None before that.
         best: highest of these; None before the first.
@@ -50,10 +50,11 @@ class FolderResult:
         weights: the weights that were best on the validation images; their card is beside them.
         dice: mean Dice of the validation images, with these weights.
         best_epoch: the epoch that they are of.
-        epochs: how often each image was learned from, on average.
+        epochs: how often each image, or slice of a volume, was learned from, on average.
         steps: that were done.
         seconds: that they took, validation included.
         trained_on: images that it learned from.
+        planes: of these: one of each picture, the slices of each volume.
         validated_on: images that chose the best weights.
     """
 
@@ -64,4 +65,5 @@ class FolderResult:
     steps: int
     seconds: float
     trained_on: int
+    planes: int
     validated_on: int

@@ -30,6 +30,9 @@ from .survey import Survey, survey
 UNLIMITED = 10**9
 """Steps of a training that ends by time."""
 
+EMPTY = 0.2
+"""Share of the crops of volumes that "quick" takes of slices without an object; papers take slices as they come."""
+
 LOOKS = 20
 """At the validation images, at most; at least an epoch lies between two of them."""
 
@@ -44,6 +47,7 @@ class FolderPlan:
         request: as it was asked for.
         training: pairs to learn from.
         validation: pairs that choose the best weights.
+        planes: of each pair to learn from: 1 of a picture, the slices of a volume, the frames of a series.
         card: what is known of the network before it learns.
         config: all that decides what comes out.
     """
@@ -51,6 +55,7 @@ class FolderPlan:
     request: FolderRequest
     training: list[Pair]
     validation: list[Pair]
+    planes: list[int]
     card: ModelCard
     config: FolderConfig
 
@@ -80,8 +85,9 @@ def plan_training(
     training, validation = sides(request.folder)
     found = survey([*training, *validation], request.classes, request.ignore, progress=progress, cancel=cancel)
     card = _card(request, recipe, found, base)
-    training_config = _training_config(request, recipe, card, len(training))
-    epochs = training_config.steps * training_config.batch / len(training)
+    planes = found.planes[: len(training)]
+    training_config = _training_config(request, recipe, card, planes)
+    epochs = training_config.steps * training_config.batch / sum(planes)
     config = FolderConfig(
         network=request.network,
         recipe=request.recipe,
@@ -94,9 +100,10 @@ def plan_training(
         data=data_hash(training, validation),
         training=training_config,
         looks=min(LOOKS, max(1, int(epochs))),
+        context=card.context,
     )
     check_same(config, request.out)
-    return FolderPlan(request, training, validation, card, config)
+    return FolderPlan(request, training, validation, planes, card, config)
 
 
 def sides(folder: Path) -> tuple[list[Pair], list[Pair]]:
@@ -181,6 +188,10 @@ def _base(request: FolderRequest) -> ModelCard | None:
             f"'{request.weights}' knows {base.classes} class{'es' * (base.classes > 1)}, not {request.classes}. "
             "Train with as many, or begin from fresh weights."
         )
+    if request.context not in (0, base.context):
+        raise ModelError(
+            f"'{request.weights}' reads {base.context} slices on each side, not {request.context}. Leave it out."
+        )
     if request.options:
         raise ModelError(f"The options of '{request.weights}' are its own: {json.dumps(base.config)}. Give none.")
     return base
@@ -196,7 +207,8 @@ def _card(request: FolderRequest, recipe: Recipe, found: Survey, base: ModelCard
     fit = crop / median(found.longer_sides) if recipe.framing == "fit" else 1.0
     return dataclasses.replace(
         known,
-        in_channels=found.in_channels,
+        in_channels=_channels(found, request.context),
+        context=request.context,
         classes=request.classes,
         config=config,
         gmacs=known.gmacs if config == known.config else None,
@@ -204,6 +216,12 @@ def _card(request: FolderRequest, recipe: Recipe, found: Survey, base: ModelCard
         labels=labels,
         answers=("instances", "mask") if request.classes == 1 and found.instances else ("mask",),
     )
+
+
+def _channels(found: Survey, context: int) -> int:
+    """Of the network; with a context a grey slice is one channel, so that three are what an encoder for RGB reads."""
+    a_slice = 1 if context and set(found.channels) == {1} else found.in_channels
+    return a_slice * (2 * context + 1)
 
 
 def _shipped(network: str) -> ModelCard:
@@ -217,9 +235,10 @@ def _names(classes: int) -> list[str]:
     return ["object"] if classes == 1 else [f"class {number}" for number in range(1, classes)]
 
 
-def _training_config(request: FolderRequest, recipe: Recipe, card: ModelCard, images: int) -> TrainingConfig:
+def _training_config(request: FolderRequest, recipe: Recipe, card: ModelCard, planes: list[int]) -> TrainingConfig:
     batch = request.batch or recipe.training.batch
-    epochs = recipe.epochs * math.ceil(images / batch)
+    epochs = recipe.epochs * math.ceil(sum(planes) / batch)
+    empty = EMPTY if request.empty is None and recipe.name == "quick" else request.empty
     return dataclasses.replace(
         recipe.training,
         steps=request.steps or (UNLIMITED if request.minutes else epochs),
@@ -230,6 +249,7 @@ def _training_config(request: FolderRequest, recipe: Recipe, card: ModelCard, im
         seed=request.seed,
         adstnet=request.adstnet,
         ignore=request.ignore,
+        empty=empty if max(planes) > 1 else None,
         frozen=recipe.training.frozen if request.encoder_weights or request.pretrained else 0.0,
     )
 

@@ -2,6 +2,7 @@
 
 OUT gets the weights that were best on the validation images (best.safetensors and their card best.json), config.json,
 log.csv, training.log, tensorboard/ and last.checkpoint, from which the same request goes on after whatever ended it.
+While it trains, OUT/slices-0 (-1, ... of further devices) has the slices of volumes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import functools
 import logging
 import math
 import pickle
@@ -34,11 +34,12 @@ from .beginning import begun
 from .folder_config import FolderRequest
 from .folder_outcome import FolderProgress, FolderResult, Progress, show_looking
 from .folder_plan import FolderPlan, plan_training
+from .folder_planes import FolderPlanes
 from .folders import Pair, read_pair
 from .memory import is_out_of_memory
 from .metrics import dice
 from .pacing import Pace
-from .samples import Batches, KeptPlanes, Plane, planes_of
+from .samples import Batches
 from .training import Step, TrainingState, all_devices, train
 from .training_log import LogRow, TrainingLog
 
@@ -128,12 +129,6 @@ def _alone(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def _planes(pairs: list[Pair], card: ModelCard, ignore: int | None, case: int) -> list[Plane]:
-    """The planes of a pair; a function, so that it can be sent to the processes that prepare batches."""
-    image, mask = read_pair(pairs[case])
-    return planes_of(image, mask, card, ignore)
-
-
 class _FolderTraining:
     """One run: the network, what it learns from, and what chooses its best weights."""
 
@@ -168,6 +163,7 @@ class _FolderTraining:
             steps=step,
             seconds=round(self.state.elapsed, 1),
             trained_on=len(self.plan.training),
+            planes=sum(self.plan.planes),
             validated_on=len(self.plan.validation),
         )
 
@@ -211,22 +207,31 @@ class _FolderTraining:
         return network
 
     def _train(self) -> None:
-        config, card, pairs = self.config, self.plan.card, self.plan.training
-        workers = 0 if self.fabric.device.type == "cpu" else WORKERS  # a CPU has no time to wait for them
-        planes = KeptPlanes(functools.partial(_planes, pairs, card, config.ignore), KEPT // max(1, workers))
-        batches = Batches(
-            planes,
-            len(pairs),
-            crop=config.crop,
-            batch=config.batch,
-            seed=config.seed,
-            augmentation=config.augmentation,
-            rank=self.fabric.global_rank,
-            ranks=self.fabric.world_size,
-        )
-        self._look_if_due()  # a training that was cancelled in the midst of a look
+        config, card, pairs, fabric = self.config, self.plan.card, self.plan.training, self.fabric
+        workers = 0 if fabric.device.type == "cpu" else WORKERS  # a CPU has no time to wait for them
+        slices, limit = self.out / f"slices-{fabric.global_rank}", KEPT // max(1, workers)
+        with FolderPlanes(pairs, self.plan.planes, card, config.ignore, slices, limit) as planes:
+            planes.set_out(self._tell_setting_out, self._stopped)
+            batches = Batches(
+                planes,
+                len(pairs),
+                crop=config.crop,
+                batch=config.batch,
+                seed=config.seed,
+                augmentation=config.augmentation,
+                empty=config.empty,
+                rank=fabric.global_rank,
+                ranks=fabric.world_size,
+            )
+            self._look_if_due()  # a training that was cancelled in the midst of a look
+            self._learn(batches, workers)
+        self._save()
+
+    def _learn(self, batches: Batches, workers: int) -> None:
+        """All steps that are left."""
+        config = self.config
         broken = 0
-        for step in train(self.fabric, self.state, batches, config, card.classes, workers=workers):
+        for step in train(self.fabric, self.state, batches, config, self.plan.card.classes, workers=workers):
             broken = 0 if math.isfinite(step.loss) else broken + 1
             if broken == BROKEN:
                 raise ModelError(
@@ -236,7 +241,6 @@ class _FolderTraining:
             self._record(step)
             if self._stopped():
                 raise CancelledError("between two steps")
-        self._save()
 
     def _record(self, step: Step) -> None:
         """Write down a step; look at the validation images, and write a checkpoint, if it is time."""
@@ -332,7 +336,7 @@ class _FolderTraining:
         )
 
     def _epoch(self, step: int) -> float:
-        return step * self.config.batch / len(self.plan.training)
+        return step * self.config.batch / sum(self.plan.planes)
 
     def _stopped(self) -> bool:
         """Whether to stop; the first device decides, since all must make the same number of steps."""
@@ -347,6 +351,9 @@ class _FolderTraining:
             with self.saving.spending():
                 self.state.save(self.out / "last.checkpoint")
         self.saved = time.monotonic()
+
+    def _tell_setting_out(self, share: float) -> None:
+        self.progress(FolderProgress(share, math.inf, "Setting out the slices", self.state.step))
 
     def _tell(self, message: str, loss: float) -> None:
         state = self.state

@@ -2,10 +2,11 @@
 
 Two layouts, as the papers' data sets have them:
 
-    FOLDER/{train,val,test}/images/NAME.png     or     FOLDER/images/NAME.png
-    FOLDER/{train,val,test}/masks/NAME.png             FOLDER/masks/NAME.png
+    FOLDER/{train,val,test}/images/NAME.png     or     FOLDER/images/NAME.nii.gz
+    FOLDER/{train,val,test}/masks/NAME.png             FOLDER/masks/NAME.nii.gz
 
-`targets` may stand for `masks`; a mask may be called as its image is, with one of `MASK_ENDINGS` added. In the second
+Images are of any format, one file an image: pictures, and volumes, which are always kept whole. `targets` or `labels`
+may stand for `masks`; a mask may be called as its image is, with one of `MASK_ENDINGS` added. In the second
 layout FOLDER/splits.json may say which names belong to which split: {"train": ["a", "b"], "val": ["c"]}.
 
 FOLDER/groups.csv says which images are of one patient: a first line `image,group`, then a line for each image. Without
@@ -26,14 +27,15 @@ from typing import Any
 import numpy.typing as npt
 
 from napari_medseg.models.errors import ImageError
+from napari_medseg.models.formats.kinds import content_kind, is_image, stem
+from napari_medseg.models.grids import check_one_grid
 from napari_medseg.models.image import MedicalImage, as_mask
-from napari_medseg.models.reading import is_image, read_image, read_mask
-from napari_medseg.models.tiff import stem
+from napari_medseg.models.reading import read_image, read_placed_mask
 
 SPLITS = ("train", "val", "test")
 """Names of the parts of a data set."""
 
-MASK_FOLDERS = ("masks", "targets")
+MASK_FOLDERS = ("masks", "targets", "labels")
 """What a folder of masks may be called."""
 
 MASK_ENDINGS = ("_mask", "_segmentation", "_seg", "_label", "_labels", "_annotation", "_gt")
@@ -122,10 +124,10 @@ def split_pairs(pairs: list[Pair], share: float = 0.2, seed: int = 0) -> tuple[l
 
 
 def read_pair(pair: Pair) -> tuple[MedicalImage, npt.NDArray[Any]]:
-    """The image and the mask of a pair, which fit each other.
+    """The image and the mask of a pair, which lie voxel for voxel on each other.
 
     Raises:
-        ImageError: one of them cannot be read, or is smaller than `SMALLEST`, or the mask has another shape.
+        ImageError: one of them cannot be read, or is smaller than `SMALLEST`, or the mask has another shape or place.
     """
     image = read_image(pair.image)
     height, width = image.mask_shape[-2:]
@@ -134,9 +136,11 @@ def read_pair(pair: Pair) -> tuple[MedicalImage, npt.NDArray[Any]]:
             f"'{pair.image.name}' is {width} x {height} pixels, but each side needs {SMALLEST} or more. "
             "Take it out of the folder, or export a larger part."
         )
-    mask = read_mask(pair.mask)
+    mask = read_placed_mask(pair.mask)
     try:
-        return image, as_mask(mask, image)
+        labels = as_mask(mask.data, image)
+        check_one_grid(image, mask, (content_kind(pair.image), content_kind(pair.mask)))
+        return image, labels
     except ImageError as error:
         raise ImageError(f"'{pair.mask.name}' does not fit '{pair.image.name}'. {error}") from error
 
@@ -168,7 +172,8 @@ def _pairs_of(folder: Path, within: Path) -> list[Pair]:
 def _mask_folder(within: Path) -> Path:
     found = [within / name for name in MASK_FOLDERS if (within / name).is_dir()]
     if len(found) > 1:
-        raise ImageError(f"'{within}' has both masks and targets. Keep one of them, so that it is clear which count.")
+        both = " and ".join(path.name for path in found)
+        raise ImageError(f"'{within}' has both {both}. Keep one of them, so that it is clear which count.")
     return found[0] if found else within / MASK_FOLDERS[0]
 
 

@@ -1,4 +1,4 @@
-"""Planes to train on, and the random crops of them that make up a batch.
+"""The random crops of planes that make up a batch.
 
 What a batch holds depends on the cases, the seed and the number of the step alone, so a training that was killed goes
 on from its last checkpoint with the very batches it would have seen. Its result is the same to the bit if it ends by
@@ -10,77 +10,15 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_medseg.models.cards import ModelCard
-from napari_medseg.models.errors import ModelError
-from napari_medseg.models.image import MedicalImage, as_mask
-from napari_medseg.models.intensity import intensity_limits, match_channels, normalise
-from napari_medseg.models.scaling import resize_labels, resize_plane
-
 from .augmentation import augmentation_of
-
-IGNORED = 255
-"""In a target: a pixel that counts for nothing."""
-
-
-@dataclass(frozen=True, eq=False)
-class Plane:
-    """One plane as the network reads it.
-
-    Attributes:
-        image: (C, Y, X) float32.
-        target: (1, Y, X) uint8, class of each pixel, or `IGNORED`.
-    """
-
-    image: npt.NDArray[np.float32]
-    target: npt.NDArray[np.uint8]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that it takes, in bytes."""
-        return self.image.nbytes + self.target.nbytes
-
-
-def planes_of(image: MedicalImage, mask: npt.NDArray[Any], card: ModelCard, ignore: int | None = None) -> list[Plane]:
-    """All planes of an image, at the scale and with the classes of the card.
-
-    Args:
-        image: with channels that the card's network reads.
-        mask: its labels.
-        card: of the network that learns.
-        ignore: label of pixels that count for nothing.
-
-    Raises:
-        ImageError: mask and image do not fit each other, or the image has too many channels.
-        ModelError: the mask has labels that the card does not know.
-    """
-    mask = as_mask(mask, image)
-    ignored = np.zeros(mask.shape, bool) if ignore is None else mask == ignore
-    mask = np.where(ignored, 0, mask)
-    if card.classes == 1:
-        mask = (mask > 0).astype(np.uint8)  # instances or not: all is foreground
-    elif mask.max() >= card.classes:
-        raise ModelError(
-            f"The mask has label {mask.max()}, but '{card.name}' knows labels 0 to {card.classes - 1} only. "
-            "Pick a model with more classes, or correct the label."
-        )
-    mask = np.where(ignored, IGNORED, mask).astype(np.uint8)
-    data = image.data if "C" in image.axes else image.data[..., np.newaxis]
-    data = match_channels(data, card.in_channels)
-    limits = intensity_limits(data)
-    return [
-        Plane(
-            resize_plane(normalise(data[index], limits), card.scale),
-            resize_labels(mask[index][np.newaxis], card.scale),
-        )
-        for index in np.ndindex(*mask.shape[:-2])
-    ]
+from .planes import IGNORED, Plane
+from .stored_planes import StoredPlanes
 
 
 class KeptPlanes:
@@ -127,6 +65,8 @@ class Batches:
         batch: crops in a batch, of all devices together.
         seed: of the draws.
         augmentation: one of `config.CHOICES["augmentation"]`.
+        empty: share of the crops of a volume, whose planes are stored, that are of planes without an object; None: all
+            planes are drawn alike.
         rank: number of this device.
         ranks: number of devices; each draws its own share of a batch.
     """
@@ -140,11 +80,13 @@ class Batches:
         batch: int,
         seed: int,
         augmentation: str = "full",
+        empty: float | None = None,
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
         self.planes, self.cases = planes, cases
         self.crop, self.batch, self.seed = crop, math.ceil(batch / ranks), seed
+        self.empty = empty
         self.entropy = () if ranks == 1 else (rank,)
         self.augment = augmentation_of(augmentation, crop)
 
@@ -158,7 +100,10 @@ class Batches:
 
     def _crop(self, draw: np.random.Generator) -> dict[str, torch.Tensor]:
         planes = self.planes(int(draw.integers(self.cases)))
-        plane = planes[int(draw.integers(len(planes)))]
+        if isinstance(planes, StoredPlanes):
+            plane = planes[planes.drawn(draw, self.empty)]
+        else:
+            plane = planes[int(draw.integers(len(planes)))]
         corner = _corner(draw, plane.target[0], self.crop)
         cut = {"image": _cut(plane.image, corner, self.crop), "target": _cut(plane.target, corner, self.crop)}
         augmented: dict[str, Any] = self.augment(cut)  # type: ignore[assignment]

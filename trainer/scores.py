@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_medseg.models.errors import ImageError
 
-from .measures import Measures, mean_of
+from .measures import MEASURES, Measures, mean_of
 
 SIZES = {"<1%": 0.01, "<10%": 0.10, "all": math.inf}
 """Rows of means: of images whose foreground covers less than this share of them (the SoSegFormer poster's table 1).
@@ -114,6 +114,20 @@ class Evaluation:
             for label, name in self.labels.items()
         }
 
+    def mean_of_classes(self) -> dict[str, Any] | None:
+        """The mean of the rows of `by_class`, each organ as much as another, as papers on several organs average.
+
+        It differs from the mean over images where not every image has every class. None for binary models, and if no
+        image has a class.
+        """
+        rows = [row for row in self.by_class().values() if row["images"]]
+        if not rows:
+            return None
+        means = mean_of([Measures(**{name: row[name] for name in MEASURES}) for row in rows])
+        units = {row["unit"] for row in rows}
+        unit = units.pop() if len(units) == 1 else None
+        return {"classes": len(rows)} | means | {"hd95": means["hd95"] if unit else None, "unit": unit}
+
     def to_json(self) -> dict[str, Any]:
         """All of it, with None for what is not a number, such as an HD95 that does not exist."""
         by_size = self.by_size()
@@ -125,6 +139,7 @@ class Evaluation:
             "mean": finite(by_size["all"]),
             "by_size": {name: finite(row) for name, row in by_size.items()},
             "by_class": {label: finite(row) for label, row in self.by_class().items()},
+            "mean_of_classes": finite(mean) if (mean := self.mean_of_classes()) else None,
             "images": [score.to_json() for score in self.scores],
             "failed": [asdict(failure) for failure in self.failed],
         }

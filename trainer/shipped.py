@@ -27,7 +27,8 @@ from napari_medseg.models.reading import read_image, read_mask
 from .beginning import begun
 from .config import TrainingConfig
 from .metrics import dice, iou
-from .samples import Batches, planes_of
+from .planes import planes_of
+from .samples import Batches
 from .training import one_device, train
 
 log = logging.getLogger("medseg.shipped")

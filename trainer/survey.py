@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,12 +29,14 @@ class Survey:
     Attributes:
         channels: how often an image has so many channels.
         longer_sides: in pixels, of each image.
+        planes: how many each image has: 1, or the slices of a volume, the frames of a series.
         labels: every label that a mask holds, without the one to ignore.
         instances: some masks number their objects: a network of one class takes them all as foreground.
     """
 
     channels: Counter[int] = field(default_factory=Counter)
     longer_sides: list[int] = field(default_factory=list)
+    planes: list[int] = field(default_factory=list)
     labels: set[int] = field(default_factory=set)
     instances: bool = False
 
@@ -86,6 +89,7 @@ def survey(
             image, mask = read_pair(pair)
             found.channels[image.channels] += 1
             found.longer_sides.append(max(image.mask_shape[-2:]))
+            found.planes.append(math.prod(image.mask_shape[:-2]))
             _look_at_labels(found, mask, pair, classes, ignore)
         except ImageError as error:
             wrong.append(str(error))

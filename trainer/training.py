@@ -28,7 +28,8 @@ from napari_medseg.models.losses import segmentation_loss
 from .config import TrainingConfig
 from .memory import free_memory, is_out_of_memory
 from .optimisation import learning_rate
-from .samples import IGNORED, Batches
+from .planes import IGNORED
+from .samples import Batches
 from .supply import Batch, batches_from
 
 _log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from ..geometry import turn
 from ..image import MedicalImage
 from .dicom_folder import Found, found_in
 from .dicom_frames import Frame
-from .dicom_naming import name_of, title_of
+from .dicom_naming import name_of, patient_of, title_of
 from .dicom_reading import lazy_planes
 from .dicom_seg import read_segmentation
 from .dicom_spacing import frame_seconds
@@ -51,7 +51,7 @@ def open_part(path: Path, key: str) -> OpenedImage:
     header = stack[0].header
     if header.is_segmentation:
         image, more = read_segmentation(header, name_of(path, header, key))
-        return OpenedImage(image, str(path), key, notices=(*notices, *more))
+        return OpenedImage(image, str(path), key, patient=patient_of(header), notices=(*notices, *more))
     volume = volume_of(stack)
     return OpenedImage(
         _image(volume, name_of(path, header, key)),
@@ -60,6 +60,7 @@ def open_part(path: Path, key: str) -> OpenedImage:
         coloured=volume.middle.pixels.coloured,
         window=volume.middle.window,
         frame_seconds=_seconds_between(volume),
+        patient=patient_of(header),
         notices=(*notices, *volume.notices, *_turned(volume.middle)),
     )
 

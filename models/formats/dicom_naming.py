@@ -4,6 +4,7 @@ the patient is.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -50,6 +51,19 @@ def name_of(path: Path, header: Header, key: str) -> str:
     if identifying is None or any(piece in name.casefold() for piece in pieces):
         return f"{header.modality} {(key or header.instance)[:6]}"
     return name
+
+
+def patient_of(header: Header) -> str:
+    """A hash of the patient's ID and of who issued it, or of name and birth date where there is no ID; "" without."""
+    keywords = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")
+    try:
+        with config.disable_value_validation():
+            known = dcmread(header.path, stop_before_pixels=True, force=True, specific_tags=list(keywords))
+            number, issuer, name, born = (str(known.get(keyword, "") or "").strip() for keyword in keywords)
+    except Exception:  # a damaged value fails its conversion in any way
+        return ""
+    told = (number, issuer) if number else (name, born) if name else None
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:32] if told else ""
 
 
 def _identifying(header: Header) -> list[str] | None:

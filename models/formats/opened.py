@@ -34,6 +34,8 @@ class OpenedImage:
         channel_names: of each channel, if the file names them; () else.
         window: the intensities to be shown as black and as white, if the file says so.
         frame_seconds: time from one frame to the next, if the file says so.
+        patient: of DICOM, a hash that tells one patient's images from another's; "" where nothing tells. In memory
+            only: short numbers can be guessed from their hashes, so whoever keeps it salts it first.
         notices: what the user has to know: what was resampled, left out, or missing. Sentences without names.
     """
 
@@ -46,4 +48,5 @@ class OpenedImage:
     channel_names: tuple[str, ...] = ()
     window: tuple[float, float] | None = None
     frame_seconds: float | None = None
+    patient: str = ""
     notices: tuple[str, ...] = ()

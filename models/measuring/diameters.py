@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import ConvexHull
-from skimage.measure import find_contours
 
 Points = npt.NDArray[np.float64]
 
@@ -34,6 +33,8 @@ def axial_diameters(inside: npt.NDArray[np.bool_], spacing: Sequence[float]) -> 
         along a line at right angles to that. Both reach across holes and notches. Of several that are equally long
         the one with the longest counterpart is taken, so turning the image over changes nothing.
     """
+    from skimage.measure import find_contours  # slow to import, and the command line's start measures nothing
+
     walled = np.zeros((inside.shape[0] + 2, inside.shape[1] + 2))
     walled[1:-1, 1:-1] = inside
     outlines = [

@@ -7,14 +7,18 @@ from typing import Annotated
 
 import typer
 
-from napari_medseg.models.image import as_mask
-from napari_medseg.models.reading import read_mask
+from napari_medseg.models.errors import ImageError
+from napari_medseg.models.formats import OpenedImage, open_image
+from napari_medseg.models.formats.kinds import content_kind
+from napari_medseg.models.grids import check_one_grid
+from napari_medseg.models.image import Array, as_mask
+from napari_medseg.models.reading import read_placed_mask
 from napari_medseg.trainer.ledger import Ledger
 from napari_medseg.trainer.records import AlreadyAccepted, Effort
 from napari_medseg.trainer.split import group_of_file
 
 from .answering import AsJson, answer, clear_errors, fail
-from .naming import usable_image
+from .naming import usable
 
 
 @clear_errors
@@ -27,7 +31,7 @@ def accept(
         str | None,
         typer.Option(
             help="What tells one patient from another; only a salted hash is kept. Images of one group are never "
-            "both learned from and judged by. By default the image's file is a group of its own."
+            "both learned from and judged by. By default DICOM's patient, or else the image's file."
         ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="The model or version that had proposed a mask.")] = None,
@@ -38,15 +42,21 @@ def accept(
     """Record a corrected mask, for the network to learn from. When this returns, it is on the disk."""
     if (seconds is None) != (edits is None):
         raise typer.BadParameter("Give --seconds and --edits together: what a correction cost is both.")
-    pixels = usable_image(image)
+    opened = open_image(image)
+    pixels = usable(opened.image.loaded(), image.name)
     # Both masks are looked at before the project is, so that a wrong one does not leave an empty project.
-    corrected = as_mask(read_mask(mask), pixels)
-    proposed = None if predicted is None else as_mask(read_mask(predicted), pixels)
+    corrected = _labels(mask, opened)
+    proposed = None if predicted is None else _labels(predicted, opened)
     effort = None if seconds is None or edits is None else Effort(seconds, edits)
     with Ledger.open(project) as ledger:
         try:
             record = ledger.add(
-                pixels, corrected, predicted=proposed, model=model, group=group or group_of_file(image), effort=effort
+                pixels,
+                corrected,
+                predicted=proposed,
+                model=model,
+                group=group or opened.patient or group_of_file(image),
+                effort=effort,
             )
         except AlreadyAccepted as error:
             value = {"accepted": False, "reason": str(error), "id": error.record.id}
@@ -57,3 +67,18 @@ def accept(
         as_json=as_json,
         text=f"Accepted as correction {record.id}; the project has {total} corrected image{'s' * (total != 1)} now.",
     )
+
+
+def _labels(file: Path, opened: OpenedImage) -> Array:
+    """The mask in a file, of an image that was opened.
+
+    Raises:
+        ImageError: it cannot be read, or does not lie on the image.
+    """
+    mask = read_placed_mask(file)
+    labels = as_mask(mask.data, opened.image)
+    try:
+        check_one_grid(opened.image, mask, (content_kind(opened.path), content_kind(file)))
+    except ImageError as error:
+        raise ImageError(f"'{file.name}': {error}") from error
+    return labels

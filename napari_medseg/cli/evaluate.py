@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_medseg.models.durable import make_folder, write
 from napari_medseg.models.errors import ImageError
 from napari_medseg.trainer.cases import chosen_split, has_layout
 from napari_medseg.trainer.folders import Pair, find_pairs
@@ -15,6 +16,7 @@ from napari_medseg.trainer.project import is_project
 
 from .answering import AsJson, answer, clear_errors, fail
 from .figures import print_figures
+from .figures_csv import figures_csv
 from .naming import chosen_model, existing_project
 from .waiting import bars, engine, show_share, wait_for
 
@@ -25,8 +27,8 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="PROJECT|FOLDER",
-            help="A project, or a folder with images/ and masks/ (or targets/) whose files have equal names; they may "
-            "lie in test/ or val/.",
+            help="A project, or a folder with images/ and masks/ (or targets/, labels/) whose files have equal names; "
+            "they may lie in test/ or val/. Pictures, or volumes (.nii.gz, .nrrd, ...).",
         ),
     ],
     model: Annotated[
@@ -53,12 +55,17 @@ def evaluate(
             file_okay=False, help="Folder for a picture of each image: the truth in green, the prediction in blue."
         ),
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="File for all figures, by image and class; an older one is replaced."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare a model's masks with the right ones, by the measures of the papers.
 
     IoU, Dice, MAE, precision, recall (sensitivity), specificity, accuracy, F2, HD95 and NSD of each image, their means
-    over all images and over those with small objects, and over each class if the model has several.
+    over all images and over those with small objects, and over each class if the model has several. Volumes are
+    measured in 3D: a figure for each volume and organ, HD95 in mm.
 
     Of a project, the corrections that were kept apart are used: no version has learned from them. An image that cannot
     be read or does not fit its mask does not stop the others: it is named at the end, with the reason, and the exit
@@ -79,6 +86,9 @@ def evaluate(
 
         opened = open_picture_folder(pictures, [file for pair in pairs for file in (pair.image, pair.mask)])
         options["pictures"] = str(opened)
+    if csv is not None:
+        csv = csv.expanduser().absolute()
+        make_folder(csv.parent)
     with engine() as connection, bars() as progress:
         show = show_share(progress, "Evaluating")
         job = connection.submit(
@@ -89,6 +99,8 @@ def evaluate(
         found["model"] = model
     if not as_json:
         print_figures(found)
+    if csv is not None:
+        write(csv, figures_csv(found).encode("utf-8-sig"))  # a spreadsheet then takes it for what it is
     if "error" in found:
         fail(found["error"], as_json=as_json, value=found)
     answer(found, as_json=as_json)

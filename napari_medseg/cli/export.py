@@ -12,14 +12,12 @@ from napari_medseg.models.errors import ImageError
 from napari_medseg.models.export import EXPORTS, Export, export_mask, export_of
 from napari_medseg.models.formats import OpenedImage, open_image
 from napari_medseg.models.formats.kinds import content_kind
-from napari_medseg.models.image import Array, MedicalImage, as_mask
+from napari_medseg.models.grids import check_one_grid
+from napari_medseg.models.image import Array, as_mask
 from napari_medseg.models.reading import read_placed_mask
 
 from .answering import AsJson, answer, clear_errors, note
 from .waiting import bars, show_share
-
-OFF_GRID = 0.1
-"""Voxels by which a mask may lie beside its image: numbers are rounded in headers."""
 
 
 @clear_errors
@@ -53,7 +51,7 @@ def export(
     opened = open_image(image, part)
     for notice in opened.notices:
         note(notice)
-    pixels = _on_the_grid(mask, opened.image, image.name)
+    pixels = _on_the_grid(mask, opened)
     with bars() as progress:
         export_mask(
             out,
@@ -93,26 +91,22 @@ def _chosen(out: Path, key: str | None) -> Export:
     return chosen
 
 
-def _on_the_grid(path: Path, image: MedicalImage, called: str) -> Array:
+def _on_the_grid(path: Path, opened: OpenedImage) -> Array:
     """The mask of an image, if it lies where the image does.
 
     Raises:
         ImageError: it cannot be read, or is a mask of another image.
     """
-    mask = read_placed_mask(path)
-    here, there = image.geometry, mask.geometry
-    if here is not None and there is not None and image.mask_shape == mask.data.shape:
-        apart = np.abs(np.linalg.solve(here.affine, there.affine) - np.eye(4))
-        corner = np.array([*(side - 1 for side in (1, *image.mask_shape)[-3:]), 1])
-        if (apart @ corner)[:3].max() > OFF_GRID:
-            raise ImageError(
-                f"The mask '{path.name}' does not lie where '{called}' does: it is of another image, or was moved or "
-                "turned. Nothing was written; resample it on the image's grid."
-            )
-    data = mask.data
-    if data.ndim != len(image.mask_shape) and data.size == np.prod(image.mask_shape):
-        data = data.reshape(image.mask_shape)  # one slice, with or without an axis for it
-    return as_mask(data, image)
+    image, mask = opened.image, read_placed_mask(path)
+    labels = mask.data
+    if labels.ndim != len(image.mask_shape) and labels.size == np.prod(image.mask_shape):
+        labels = labels.reshape(image.mask_shape)  # one slice, with or without an axis for it
+    labels = as_mask(labels, image)
+    try:
+        check_one_grid(image, mask, (content_kind(opened.path), content_kind(path)))
+    except ImageError as error:
+        raise ImageError(f"'{path.name}' is of another image, or was moved or turned. {error}") from error
+    return labels
 
 
 def _called(opened: OpenedImage) -> str:

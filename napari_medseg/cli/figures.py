@@ -31,6 +31,9 @@ _HEADINGS = {
     "hd95": "HD95",
     "nsd": "NSD",
 }
+_MOST_CLASSES = 14
+"""Of more classes a table of images and classes is too wide to read; `--csv` has them all."""
+
 _WORST = 5
 """Images that are named as those with the lowest Dice, if there are more than twice as many."""
 
@@ -45,6 +48,9 @@ def print_figures(found: dict[str, Any]) -> None:
     padding = 1 if console.width > NARROW else 0
     console.print(_table("Image", ((image["case"], image) for image in images), padding))
     console.print(_table("Mean of", _means(found), padding))
+    for measure in ("dice", "hd95"):
+        if 0 < len(found["by_class"]) <= _MOST_CLASSES and any(image.get("classes") for image in images):
+            console.print(_by_class(measure, found, padding))
     of = f" on {found['split']}" if found["split"] else ""
     console.print(f"Model {found['model']}{of}. The means of IoU and Dice are mIoU and mDice.")
     console.print(_lengths(found))
@@ -63,6 +69,8 @@ def _means(found: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
         yield f"{of} ({row['images']})", row
     for label, row in found["by_class"].items():
         yield f"{label} {row['name']} ({row['images']})", row
+    if mean := found["mean_of_classes"]:
+        yield f"all classes ({mean['classes']})", mean
 
 
 def _table(first: str, rows: Iterable[tuple[str, dict[str, Any]]], padding: int) -> Table:
@@ -72,6 +80,21 @@ def _table(first: str, rows: Iterable[tuple[str, dict[str, Any]]], padding: int)
         table.add_column(heading, justify="right", no_wrap=True)
     for name, figures in rows:
         table.add_row(Text(name), *(_shown(measure, figures[measure]) for measure in _HEADINGS))
+    return table
+
+
+def _by_class(measure: str, found: dict[str, Any], padding: int) -> Table:
+    """One measure of each class in each image, and their means."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, padding), pad_edge=False)
+    table.add_column(f"{_HEADINGS[measure]} of", overflow="fold", min_width=8)
+    classes = found["by_class"]
+    for row in (*classes.values(), {"name": "mean"}):
+        table.add_column(Text(row["name"]), justify="right", overflow="fold", min_width=5)
+    for image in found["images"]:
+        of = [image.get("classes", {}).get(label, {}).get(measure) for label in classes]
+        table.add_row(Text(image["case"]), *(_shown(measure, figure) for figure in (*of, image[measure])))
+    means = [row[measure] for row in (*classes.values(), found["mean_of_classes"] or {measure: None})]
+    table.add_row(Text("mean"), *(_shown(measure, figure) for figure in means))
     return table
 
 

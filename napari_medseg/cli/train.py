@@ -40,8 +40,8 @@ def train(
         Path,
         typer.Argument(
             metavar="FOLDER",
-            help="Holds train/ and val/ with images/ and masks/ (or targets/) in each; or images/ and masks/, of which "
-            "about a fifth then validates.",
+            help="Holds train/ and val/ with images/ and masks/ (or targets/, labels/) in each; or images/ and masks/, "
+            "of which about a fifth then validates. Pictures, or volumes (.nii.gz, .nrrd, ...), slice by slice.",
         ),
     ],
     out: Annotated[
@@ -69,6 +69,19 @@ def train(
     ignore: Annotated[
         int | None, typer.Option(min=0, help="Label of pixels that nobody labelled; they count for nothing.")
     ] = None,
+    empty: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of the crops of volumes from slices without an object. By default 0.2, and with the published "
+            "recipe as they come.",
+        ),
+    ] = None,
+    context: Annotated[
+        int,
+        typer.Option(min=0, max=8, help="Slices on each side that the network sees beside the one it segments (2.5D)."),
+    ] = 0,
     batch: Annotated[int | None, typer.Option(min=1, help="Crops a step, instead of the recipe's.")] = None,
     crop: Annotated[int | None, typer.Option(min=32, help="Side of a crop in pixels, instead of the recipe's.")] = None,
     lr: Annotated[float | None, typer.Option(min=1e-9, help="Learning rate, instead of the recipe's.")] = None,
@@ -106,6 +119,8 @@ def train(
         classes=classes or (len(names) + 1 if len(names) > 1 else 1),
         labels=names,
         ignore=ignore,
+        empty=empty,
+        context=context,
         options=dict(map(_option, option or [])),
         weights=weights,
         encoder_weights=encoder_weights,
@@ -113,9 +128,10 @@ def train(
     )
     with _stop_at_ctrl_c() as stopped, bars(trainer=True) as progress:
         result = _train(request, _shown(progress), stopped)
+    slices = f" ({result.planes} slices)" if result.planes > result.trained_on else ""
     text = (
-        f"Trained {model} on {_images(result.trained_on)} for {result.epochs:.1f} epochs ({result.steps} steps, "
-        f"{_lasted(result.seconds)}). Dice {result.dice:.3f} on {_images(result.validated_on)} apart, at epoch "
+        f"Trained {model} on {_images(result.trained_on)}{slices} for {result.epochs:.1f} epochs ({result.steps} "
+        f"steps, {_lasted(result.seconds)}). Dice {result.dice:.3f} on {_images(result.validated_on)} apart, at epoch "
         f"{result.best_epoch:.1f}.\nTry it: medseg segment IMAGES -o MASKS --model {result.weights}"
     )
     if not _helps():

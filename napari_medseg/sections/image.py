@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QLineEdit, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QWidget
 
-from napari_medseg.models.reading import IMAGE_ENDINGS
+from napari_medseg.models.formats.kinds import IMAGE_ENDINGS
 
 from ..controller import PanelController
+from ..opening.choosing import PartsDialog
 from .binding import button, follow, picker, text
 
 
@@ -19,23 +21,36 @@ class ImageSection(QWidget):
         super().__init__()
         self._controller, self._state, self._masks = controller, controller.state, controller.masks
         self.picker = picker(self, "The image to segment")
-        self.about = text(self, "about")
-        self.open = button(self, "Open ...", "Open images with their spacing and channels", self._open)
+        self.about, self.notices = text(self, "about"), text(self, "about")
+        self.open = button(self, "Open ...", "Open images with their spacing, place and channels", self._open)
+        self.open_folder = button(
+            self, "Open folder ...", "Open a DICOM series, or an OME-Zarr image, by its folder", self._open_folder
+        )
+        self.opening = text(self, "status")
+        self.dialog: PartsDialog | None = None
         self.group = QLineEdit(self)
         self.group.setToolTip(
             "Images of one patient or file are never split between learning and judging. Only a salted hash is stored."
         )
+        row = QHBoxLayout()
+        row.addWidget(self.open, 1)
+        row.addWidget(self.open_folder, 1)
         form = QFormLayout(self)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Image", self.picker)
         form.addRow(self.about)
-        form.addRow(self.open)
+        form.addRow(self.notices)
+        form.addRow(row)
+        form.addRow(self.opening)
         form.addRow("Patient or file", self.group)
         self.picker.activated.connect(self._picked)
         self.group.textEdited.connect(lambda typed: setattr(self._state, "group", typed))
         follow(self._state, self.list_images, "image")
         self._masks.layers_changed.connect(self.list_images)
         follow(self._state, lambda: self.about.setText(self._state.image_about), "image_about")
+        follow(self._state, self._show_notices, "image_notices")
+        follow(self._state, self._show_opening, "opening")
+        follow(self._state, self._ask, "choosing")
         follow(self._state, self._show_group, "group")
         follow(self._state, lambda: self.group.setPlaceholderText(self._state.origin), "origin")
 
@@ -51,9 +66,33 @@ class ImageSection(QWidget):
         self.picker.setEnabled(bool(images))
 
     def _open(self) -> None:
-        endings = " ".join(f"*{ending}" for ending in IMAGE_ENDINGS)
-        paths, _ = QFileDialog.getOpenFileNames(self, "Open images", "", f"Images ({endings})")
+        endings = " ".join(f"*{ending} *{ending.upper()}" for ending in IMAGE_ENDINGS)
+        paths, _ = QFileDialog.getOpenFileNames(self, "Open images", "", f"Images ({endings});;All files (*)")
         self._controller.open_images([Path(path) for path in paths])
+
+    def _open_folder(self) -> None:
+        if folder := QFileDialog.getExistingDirectory(self, "Open a DICOM series or an OME-Zarr image"):
+            self._controller.open_images([Path(folder)])
+
+    def _ask(self) -> None:
+        """Offer what there is to choose from, one file or folder at a time."""
+        choice = self._state.choosing
+        if choice is not None and self.dialog is None:
+            self.dialog = PartsDialog(self, choice, self._chosen)
+            self.dialog.open()
+
+    def _chosen(self, keys: Sequence[str]) -> None:
+        self.dialog = None
+        self._controller.opening.choose(keys)
+
+    def _show_notices(self) -> None:
+        """What is to be known of the image stays in sight as long as it is the chosen one."""
+        self.notices.setText("\n".join(f"Note: {said}" for said in self._state.image_notices))
+        self.notices.setVisible(bool(self._state.image_notices))
+
+    def _show_opening(self) -> None:
+        self.opening.setText(self._state.opening)
+        self.opening.setVisible(bool(self._state.opening))
 
     def _picked(self, index: int) -> None:
         images = self._masks.images()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,12 +36,15 @@ class MaskTools:
         values: what is chosen for each tool, by its name.
         label_only: whether to work on the selected label alone, and not on all.
         extent: "volume", "slice" for the shown one alone, or "each" for every slice on its own.
+        part_first: asked before a tool is used, with what uses it; True if it has to wait for a part of a large image,
+            and is called again then.
     """
 
     def __init__(self, viewer: Any, state: PanelState, masks: Masks, editing: Editing, background: Background) -> None:
         self._viewer, self._state, self._masks = viewer, state, masks
         self.values: dict[str, dict[str, Any]] = {name: tool.defaults() for name, tool in TOOLS.items()}
         self.label_only, self.extent = True, "volume"
+        self.part_first: Callable[[Callable[[], None]], bool] = lambda again: False
         self._running = Running(viewer, state, editing, background)
         self._clicks = Clicks(viewer, self._clicked, self.put_down)
         self._first: tuple[tuple[int, ...], int] | None = None  # where the first of two clicks was, and on what label
@@ -50,6 +55,8 @@ class MaskTools:
 
     def use(self, name: str) -> None:
         """Do what a tool's key does: run it, arm it for clicks or put it down, switch the limited brush on or off."""
+        if self.part_first(partial(self.use, name)):
+            return
         tool = TOOLS[name]
         was_armed = self._clicks.layer is not None and self._state.tool == name
         self.pick(name)

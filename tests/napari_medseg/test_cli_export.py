@@ -65,7 +65,7 @@ def test_a_mask_of_another_place_is_refused(medseg, tmp_path):
     image.to_filename(tmp_path / "image.nii")
     ran = medseg("export", tmp_path / "moved.nii", "--image", tmp_path / "image.nii", "-o", tmp_path / "out.csv")
     assert ran.code == 1
-    assert "does not lie where 'image.nii' does" in ran.sentence
+    assert "20 mm (30 voxels) away from its image" in ran.sentence
     assert not (tmp_path / "out.csv").exists()
 
 

@@ -17,7 +17,7 @@ from npe2 import PluginManager
 from napari_medseg.image_layers import METADATA_KEY, channel_siblings, medical_image
 from napari_medseg.models.errors import ImageError
 from napari_medseg.models.reading import read_image
-from napari_medseg.reader import PATTERNS, PLUGIN, always_open_tiff_here, get_reader, read
+from napari_medseg.reader import PATTERNS, PLUGIN, always_open_here, get_reader, read
 
 
 def grey(*shape: int, dtype: str = "u2") -> np.ndarray:
@@ -70,7 +70,13 @@ def test_each_channel_knows_the_whole_image_and_its_siblings(volume: str) -> Non
         "axes": "ZYXC",
         "spacing": (2.0, 0.25, 0.5),
         "unit": "um",
+        "shape": (3, 6, 5),
         "path": volume,
+        "part": "",
+        "geometry": None,
+        "notices": (),
+        "window": None,
+        "frame_seconds": None,
         "source": None,
         "channel": 0,
         "channels": 2,
@@ -150,7 +156,7 @@ def test_what_the_layers_give_back_is_what_the_file_holds(
     assert image.spacing == pytest.approx(whole.spacing)
 
 
-def test_the_reader_takes_tiffs_only_and_never_raises(tmp_path: Path, volume: str) -> None:
+def test_the_reader_leaves_pictures_to_napari_and_never_raises(tmp_path: Path, volume: str) -> None:
     (tmp_path / "text.tif").write_text("Dear colleague")
     (tmp_path / "empty.tif").write_bytes(b"")
     (tmp_path / "folder.tif").mkdir()
@@ -179,7 +185,7 @@ def test_a_damaged_tiff_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no pixels"):
         read(str(tmp_path / "a.tif"))
     (tmp_path / "b.tif").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(ImageError, match="is not a TIFF"):
+    with pytest.raises(ImageError, match="damaged or incomplete"):
         read(str(tmp_path / "b.tif"))
 
 
@@ -187,7 +193,7 @@ def test_napari_asks_until_this_reader_is_chosen_for_good(volume: str, chosen_re
     get_settings().plugins.extension2reader = {}
     with pytest.raises(MultipleReaderError):
         ViewerModel().open(volume, plugin=None)
-    assert always_open_tiff_here()
+    assert always_open_here()
     assert set(get_settings().plugins.extension2reader) == set(PATTERNS)
     layers = ViewerModel().open(volume, plugin=None)
     assert [layer.scale.tolist() for layer in layers] == [[2.0, 0.25, 0.5]] * 2
@@ -195,7 +201,7 @@ def test_napari_asks_until_this_reader_is_chosen_for_good(volume: str, chosen_re
 
 def test_a_choice_that_the_user_made_stays(chosen_readers: None) -> None:
     get_settings().plugins.extension2reader = {"*.tif": "napari", "*.zarr": "other"}
-    assert not always_open_tiff_here()
+    assert not always_open_here()
     assert get_settings().plugins.extension2reader == {"*.tif": "napari", "*.zarr": "other"}
 
 

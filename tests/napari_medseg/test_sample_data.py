@@ -125,7 +125,7 @@ def test_napari_finds_the_samples_the_reader_and_the_panel() -> None:
     ]
     assert [w.display_name for w in contributed.widgets or []] == ["MedSeg"]
     (reader,) = contributed.readers or []
-    assert not reader.accepts_directories
+    assert reader.accepts_directories  # a DICOM series is one
     PluginManager.instance().discover()
     viewer = ViewerModel()
     viewer.open_sample("napari-medseg", "ct")

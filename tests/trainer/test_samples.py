@@ -8,7 +8,8 @@ from napari_medseg.models import MedicalImage, ModelCard
 from napari_medseg.models.errors import ImageError, ModelError
 from napari_medseg.models.intensity import intensity_limits, normalise
 from napari_medseg.trainer.config import CHOICES
-from napari_medseg.trainer.samples import IGNORED, Batches, KeptPlanes, Plane, _corner, _cut, planes_of
+from napari_medseg.trainer.planes import IGNORED, Plane, planes_of
+from napari_medseg.trainer.samples import Batches, KeptPlanes, _corner, _cut
 
 BINARY = ModelCard(name="one", title="One", network="unet")
 THREE = ModelCard(name="three", title="Three", network="unet", classes=3)

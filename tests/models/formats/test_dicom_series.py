@@ -317,3 +317,15 @@ def test_a_mosaic_is_not_taken_for_a_slice(tmp_path: Path) -> None:
     opened = open_image(at(1, 5, tmp_path / "a.dcm", ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]))
     assert opened.image.geometry is None
     assert any("side by side" in notice for notice in opened.notices)
+
+
+def test_images_of_one_patient_are_told_to_be_so_without_telling_who_it_is(tmp_path: Path) -> None:
+    told = []
+    for name, number in (("Anna", "4711"), ("A. Later", "4711"), ("Bert", "4712"), ("", "")):
+        folder = tmp_path / str(len(told))
+        series(folder, numbered(2, 4, 5), PatientID=number, PatientName=name)
+        told.append(open_image(folder).patient)
+    anna, later, bert, nobody = told
+    assert anna == later != bert
+    assert nobody == ""
+    assert "4711" not in anna

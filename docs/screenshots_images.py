@@ -1,0 +1,149 @@
+"""Takes the screenshots of `opening.md` in the real window.
+
+Everything runs in folders of its own, so no project of yours is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+from screenshots import FOLDER, _settle, _shoot, _until
+from screenshots_mask_tools import _fold
+
+SIDE = 16_384
+"""Pixels of the slide along its rows and columns."""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="medseg") as folder:
+        os.environ |= {"MEDSEG_RUNTIME": f"{folder}/run", "MEDSEG_PROJECT": f"{folder}/project", "MEDSEG_IDLE": "5"}
+        _take(Path(folder))
+
+
+def _take(folder: Path) -> None:
+    from napari_medseg.window import make_window
+
+    viewer, panel = make_window()
+    viewer.window.resize(1480, 1000)
+    panel.setMinimumWidth(390)
+    _fold(panel, "Image", "Folder", "Segment", "Correct")
+    _settle(1)
+    _series(panel)
+    _volume(viewer, panel, folder)
+    _large(viewer, panel, folder)
+    _folder(viewer, panel, folder)
+    panel.let_go(lose=True)
+    viewer.close()
+
+
+def _series(panel) -> None:
+    """The medium with several series that pydicom brings along for its own tests."""
+    from pydicom.data import get_testdata_file
+
+    medium = Path(get_testdata_file("DICOMDIR"))
+    panel.controller.open_images([medium])
+    _until(lambda: panel.sections["Image"].dialog is not None)
+    dialog = panel.sections["Image"].dialog
+    _settle(1)
+    FOLDER.mkdir(exist_ok=True)
+    dialog.grab().save(str(FOLDER / "opening-series.png"))
+    dialog.reject()
+
+
+def _volume(viewer, panel, folder: Path) -> None:
+    """The CT phantom, standing oblique in the patient."""
+    import nibabel
+
+    from napari_medseg.phantom import ct_phantom
+
+    phantom = ct_phantom()
+    deep, high, wide = phantom.spacing
+    tilt = np.deg2rad(12)
+    turn = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ np.diag([-wide, -high, deep])
+    affine[:3, 3] = 90, 80, -40
+    header = nibabel.Nifti1Header()
+    header["cal_min"], header["cal_max"] = -160, 240
+    nibabel.save(nibabel.Nifti1Image(phantom.data.T, affine, header), folder / "abdomen.nii.gz")
+    panel.controller.open_images([folder / "abdomen.nii.gz"])
+    _until(lambda: len(viewer.layers) and not panel.state.opening)
+    _shoot(viewer, "opening")
+    viewer.layers.clear()
+    _settle(1)
+
+
+def _large(viewer, panel, folder: Path) -> None:
+    from napari_medseg.samples import samples
+
+    sample = samples("fluorescence")[0]
+    slide = _slide(folder / "slide.ome.zarr", sample.image().data)
+    panel.controller.open_images([slide])
+    _until(lambda: len(viewer.layers) and not panel.state.opening)
+    viewer.camera.center = (0, SIDE / 4, SIDE / 4)
+    viewer.camera.zoom = 4
+    _settle(1)
+    panel.controller.large.edit_here()
+    _until(lambda: panel.state.in_part)
+    _put(panel, sample.mask())
+    viewer.camera.zoom = 1.5
+    _shoot(viewer, "large-part")
+    panel.controller.large.done()
+    _until(lambda: not panel.state.in_part)
+    viewer.layers.clear()
+    _settle(1)
+
+
+def _folder(viewer, panel, folder: Path) -> None:
+    """Some samples with their masks in a folder; the second is open."""
+    from napari_medseg.models.writing import write_mask
+    from napari_medseg.samples import samples
+
+    images, masks = folder / "ward 7", folder / "ward 7 masks"
+    images.mkdir()
+    masks.mkdir()
+    for number, sample in enumerate(samples("brightfield") + samples("fluorescence"), 1):
+        image = sample.image()
+        iio.imwrite(images / f"cells {number}.png", image.data)
+        if number < 6:
+            write_mask(masks / f"cells {number}.png", sample.mask(), image)
+    panel.controller.queue.choose(images)
+    _until(lambda: panel.state.queue)
+    panel.controller.queue.open(1)
+    _until(lambda: panel.state.queue_at == 1)
+    _shoot(viewer, "folder")
+
+
+def _slide(path: Path, tile: np.ndarray) -> Path:
+    """A sample, over and over, as an OME-Zarr pyramid of 0.5 um a pixel."""
+    from napari_medseg.models.label_store import LabelStore
+
+    made = LabelStore.create(path, (SIDE, SIDE), "YX", (0.5, 0.5), "um", dtype=np.uint8)
+    for level, array in enumerate(made.levels):
+        small = tile[:: 2**level, :: 2**level]
+        height, width = array.shape
+        row = np.tile(small, (1, -(-width // small.shape[1])))[:, :width]
+        band = np.tile(row, (-(-512 // row.shape[0]), 1))
+        for top in range(0, height, 512):
+            first = top % row.shape[0]
+            rows = np.take(band, range(first, first + min(512, height - top)), axis=0, mode="wrap")
+            array[top : top + len(rows)] = rows
+    return path
+
+
+def _put(panel, mask: np.ndarray) -> None:
+    """The true mask of the samples under the part, without some objects, as a stroke would put it there."""
+    current = panel.controller.masks.current()
+    (first, _), (left, _) = current.image.metadata["medseg"]["part_of"]
+    height, width = current.layer.data.shape
+    rows, columns = (np.arange(height) + first) % mask.shape[0], (np.arange(width) + left) % mask.shape[1]
+    labels = mask[np.ix_(rows, columns)].astype(np.uint16)
+    panel.controller.editing.change(current, (slice(0, height), slice(0, width)), labels, "Draw")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Masks of images that are too large to be painted whole."""

@@ -1,0 +1,185 @@
+"""Where the mask of a large image lives on the disk: the labels, and what has to be known to go on with them."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import logging
+import secrets
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from napari_medseg.models.durable import write
+from napari_medseg.models.errors import ImageError
+
+from ..editing.holding import hold, is_held, let_go, lock_of
+from ..editing.identity import salted
+
+_log = logging.getLogger(__name__)
+
+FOLDER = "large"
+"""Where these folders lie in the folder of a project."""
+
+_ABOUT, _LABELS, _FORMAT = "about.json", "mask.ome.zarr", 1
+
+Box = tuple[slice, ...]
+
+
+@dataclass(eq=False)
+class MaskFolder:
+    """A folder with a mask; `new_folder` makes one, `kept_folder` finds it again. One window at a time has it.
+
+    Attributes:
+        path: the folder.
+        shape: of the mask.
+        model: that made it; None if nobody but the user did.
+        answer: what the model answered with, "instances" or "mask".
+        whole: whether the model came to the end.
+        largest: label of the whole mask.
+        edited: parts that were corrected.
+        patch: the part that is open for correction; None if none is.
+    """
+
+    path: Path
+    salt: bytes
+    image: bytes
+    shape: tuple[int, ...]
+    model: str | None = None
+    answer: str = ""
+    whole: bool = False
+    largest: int = 0
+    edited: list[Box] = field(default_factory=list)
+    patch: Box | None = None
+    _lock: FileLock | None = None
+
+    @property
+    def labels(self) -> Path:
+        """Where the labels are, see `models.label_store`."""
+        return self.path / _LABELS
+
+    def note(self) -> None:
+        """Have what the attributes say on the disk.
+
+        Raises:
+            WriteError: no permission, no space, ...
+        """
+        said = {
+            "format": _FORMAT,
+            "salt": self.salt.hex(),
+            "image": self.image.hex(),
+            "shape": self.shape,
+            "model": self.model,
+            "answer": self.answer,
+            "whole": self.whole,
+            "largest": self.largest,
+            "edited": [_pairs(box) for box in self.edited],
+            "patch": None if self.patch is None else _pairs(self.patch),
+        }
+        write(self.path / _ABOUT, json.dumps(said).encode())
+
+    def hold(self) -> None:
+        """Have it for this window.
+
+        Raises:
+            ImageError: another window has it.
+            WriteError: no permission, no space, ...
+        """
+        self._lock = self._lock or lock_of(self.path / _ABOUT)
+        try:
+            hold(self._lock)
+        except Timeout as error:
+            raise ImageError(
+                "Another window works on the mask of this image. Close the image there first; nothing was changed."
+            ) from error
+
+    def let_go(self) -> None:
+        """Let another window have it."""
+        if self._lock is not None:
+            let_go(self._lock, self.path / _ABOUT)
+
+    def remove(self) -> None:
+        """Have it no more; what cannot be removed stays and is found no more."""
+        with contextlib.suppress(OSError):
+            (self.path / _ABOUT).unlink()
+        self.let_go()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def new_folder(project: Path, digest: bytes, shape: Sequence[int], model: str | None, answer: str) -> MaskFolder:
+    """A folder for a mask of an image, held, without labels yet.
+
+    Args:
+        project: folder of the project.
+        digest: of the image, see `editing.identity`; only a salted hash of it is kept.
+        shape: of the mask.
+        model: that will make it; None for the user alone.
+        answer: "instances" or "mask".
+
+    Raises:
+        WriteError: no permission, no space, ...
+    """
+    salt = secrets.token_bytes(16)
+    path = project / FOLDER / secrets.token_hex(8)
+    made = MaskFolder(path, salt, salted(digest, salt), tuple(shape), model, answer, whole=model is None)
+    made.hold()
+    made.note()
+    return made
+
+
+def kept_folders(project: Path, shape: Sequence[int], digest: Callable[[], bytes]) -> list[MaskFolder]:
+    """The folders of masks of an image that no other window has, the newest first.
+
+    Args:
+        project: folder of the project.
+        shape: of the mask.
+        digest: gives that of the image; called only if a shape fits.
+    """
+    times: dict[Path, float] = {}
+    for path in (project / FOLDER).glob(f"*/{_ABOUT}"):
+        with contextlib.suppress(OSError):  # another window has just removed it
+            times[path] = path.stat().st_mtime
+    found = []
+    for path in sorted(times, key=lambda path: times[path], reverse=True):
+        folder = _read(path)
+        if folder is None or folder.shape != tuple(shape) or is_held(path):
+            continue
+        if hmac.compare_digest(salted(digest(), folder.salt), folder.image):
+            found.append(folder)
+    return found
+
+
+def _read(path: Path) -> MaskFolder | None:
+    """What such a file says; None if it is damaged, as masks are never thrown away for that."""
+    try:
+        said: dict[str, Any] = json.loads(path.read_bytes())
+        if said["format"] != _FORMAT:
+            raise ValueError(f"format {said['format']}")
+        return MaskFolder(
+            path.parent,
+            bytes.fromhex(said["salt"]),
+            bytes.fromhex(said["image"]),
+            tuple(map(int, said["shape"])),
+            said["model"],
+            str(said["answer"]),
+            bool(said["whole"]),
+            int(said["largest"]),
+            [_box(pairs) for pairs in said["edited"]],
+            None if said["patch"] is None else _box(said["patch"]),
+        )
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        _log.warning("%s cannot be read", path, exc_info=error)
+        return None
+
+
+def _pairs(box: Box) -> list[tuple[int, int]]:
+    return [(side.start, side.stop) for side in box]
+
+
+def _box(pairs: Sequence[Sequence[int]]) -> Box:
+    return tuple(slice(int(start), int(stop)) for start, stop in pairs)

@@ -1,0 +1,102 @@
+"""A part of a large image that is open for correction, and how it is put back. For any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image, Labels
+
+from napari_medseg.models.label_store import LabelStore
+
+from ..editing.identity import digest_of
+from ..image_layers import LARGE, axes_of, geometry_of, mask_shape, spacing_of
+from .folder import MaskFolder, new_folder
+from .part import Box
+
+
+@dataclass(eq=False)
+class LargeMask:
+    """The mask of a large image.
+
+    Attributes:
+        image: whose; the layer that stands for all of its channels.
+        folder: where it is on the disk.
+        store: its labels.
+        layer: that shows them.
+    """
+
+    image: Image
+    folder: MaskFolder
+    store: LabelStore
+    layer: Labels
+
+
+@dataclass(eq=False)
+class Part:
+    """A part of a large image that is open for correction.
+
+    Attributes:
+        of: the mask of the whole.
+        box: where the part is, at full size.
+        images: a layer for each channel, the first one the image of the mask that is corrected.
+        before: the labels that the store has there.
+        closing: whether it is being put back.
+        afterwards: called when it is closed.
+    """
+
+    of: LargeMask
+    box: Box
+    images: list[Image]
+    before: npt.NDArray[Any]
+    closing: bool = False
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
+
+
+def begun(project: Path, image: Image) -> tuple[MaskFolder, LabelStore]:
+    """An empty mask for whoever draws without a model."""
+    axes = axes_of(image)
+    spacing, unit = spacing_of(image, axes)
+    folder = new_folder(project, digest_of(image, LARGE), mask_shape(image), None, "")
+    return folder, LabelStore.create(folder.labels, mask_shape(image), axes, spacing, unit, geometry_of(image))
+
+
+def put_back(part: Part, labels: npt.NDArray[Any], *, objects: bool) -> None:
+    """First the labels, then that nothing is open: whoever dies in between opens the part again, with its journal.
+
+    Objects that were begun in the part get numbers that no other object of the whole mask has.
+    """
+    folder = part.of.folder
+    if not np.array_equal(labels, part.before):
+        there, largest = np.unique(labels), folder.largest
+        if objects:
+            new = np.setdiff1d(there, np.unique(part.before))
+            new = new[new > 0]
+            labels = _renumbered(labels, new, np.arange(largest + 1, largest + 1 + len(new)))
+            folder.largest += len(new)
+        else:
+            folder.largest = max(largest, int(there[-1]))
+        part.of.store.write(part.box, labels)
+        part.before = labels
+        if part.box not in folder.edited:
+            folder.edited.append(part.box)
+    folder.patch = None
+    folder.note()
+
+
+def _renumbered(labels: npt.NDArray[Any], old: npt.NDArray[Any], new: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if not len(old):
+        return labels
+    where = np.searchsorted(old, labels).clip(0, len(old) - 1)
+    return np.where(old[where] == labels, new[where], labels).astype(
+        np.result_type(labels, np.min_scalar_type(new[-1]))
+    )
+
+
+def meet(one: Box, other: Box) -> bool:
+    """Whether two parts have pixels in common."""
+    return all(a.start < b.stop and b.start < a.stop for a, b in zip(one, other, strict=True))

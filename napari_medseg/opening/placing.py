@@ -1,0 +1,82 @@
+"""Masks stay over their image when somebody moves it or corrects its spacing, and the user is told what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from napari_medseg.models.errors import ImageError
+
+from ..image_layers import geometry_of, mask_layer_settings, noted_of
+from ..masks import Masks
+from ..state import PanelState
+
+_TRANSFORMS = ("scale", "translate", "rotate", "shear", "affine", "units")
+
+
+class Placing:
+    """Follows where the chosen image lies.
+
+    Args:
+        state: what the panel shows.
+        masks: those of the image go along with it.
+        moved: called when it lies elsewhere, or has another spacing.
+    """
+
+    def __init__(self, state: PanelState, masks: Masks, moved: Callable[[], None]) -> None:
+        self._state, self._masks, self._tell = state, masks, moved
+        self._image: Any = None
+        self._placed = False
+        state.events.image.connect(self._follow)
+        self._follow()
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        self._state.events.image.disconnect(self._follow)
+        self._let_go()
+
+    def _follow(self) -> None:
+        self._let_go()
+        self._image = self._state.image
+        self._placed = self._image is not None and _is_placed(self._image)
+        for event in self._events():
+            event.connect(self._moved)
+
+    def _let_go(self) -> None:
+        for event in self._events():
+            event.disconnect(self._moved)
+        self._image = None
+
+    def _events(self) -> list[Any]:
+        return [] if self._image is None else [getattr(self._image.events, name) for name in _TRANSFORMS]
+
+    def _moved(self) -> None:
+        wanted = mask_layer_settings(self._image)
+        for mask in self._masks.all():
+            if mask.image is self._image and mask.layer.ndim == len(wanted["scale"]):
+                _put(mask.layer, wanted)
+        self._tell()
+        was, self._placed = self._placed, _is_placed(self._image)
+        if was and not self._placed:
+            spacing = " x ".join(f"{step:.4g}" for step in noted_of(self._image)["spacing"])
+            self._state.notice = (
+                f"'{self._image.name}' has another spacing than its file now, so its place in the patient is not known "
+                f"any more and is not written into exports. With {spacing} mm it is known again."
+            )
+
+
+def _is_placed(image: Any) -> bool:
+    try:
+        return geometry_of(image) is not None
+    except ImageError:
+        return False
+
+
+def _put(layer: Any, wanted: dict[str, Any]) -> None:
+    for name in _TRANSFORMS:
+        now = layer.affine.affine_matrix if name == "affine" else getattr(layer, name)
+        same = tuple(now) == tuple(wanted[name]) if name == "units" else np.array_equal(now, wanted[name])
+        if not same:
+            setattr(layer, name, wanted[name])

@@ -1,0 +1,175 @@
+"""What an opened file becomes in napari: without a window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import nibabel
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from napari.layers import Image, Labels, Layer
+
+from napari_medseg.image_layers import METADATA_KEY, geometry_of, lies_over, mask_layer_settings, medical_image
+from napari_medseg.models.formats import OpenedImage, open_image
+from napari_medseg.models.geometry import Geometry
+from napari_medseg.models.image import MedicalImage
+from napari_medseg.opening.layers import layers_of, made_layers
+
+steps = st.floats(0.1, 10)
+places = st.floats(-300, 300)
+
+
+class Reads:
+    """A lazy image, dark at the left and bright at the right, that counts which of its blocks are read."""
+
+    def __init__(self, shape: tuple[int, ...], chunks: Any, dtype: str = "u2") -> None:
+        self.blocks = 0
+        self.lazy = da.zeros(shape, chunks=chunks, dtype=dtype).map_blocks(self._read, meta=np.zeros(0, dtype))
+
+    def _read(self, block: np.ndarray) -> np.ndarray:
+        self.blocks += 1
+        return (block + np.arange(block.shape[-1]) % 200).astype(block.dtype)
+
+
+def pixels(*shape: int, dtype: str = "u2") -> np.ndarray:
+    return (np.arange(np.prod(shape)) % 60_000).astype(dtype).reshape(shape)
+
+
+def layers(opened: OpenedImage) -> list[Layer]:
+    return [Layer.create(data, settings, kind) for data, settings, kind in layers_of(opened)]
+
+
+def pyramid_of(full: Any) -> tuple[Any, ...]:
+    return (full[::2, ::2], full[::4, ::4])
+
+
+@settings(max_examples=40, deadline=None)
+@given(origin=st.tuples(places, places, places), spacing=st.tuples(steps, steps, steps), flat=st.booleans())
+def test_a_volume_is_shown_where_it_lies_in_the_patient(origin: Any, spacing: Any, flat: bool) -> None:
+    geometry = Geometry.from_lps(origin, spacing, np.eye(3))
+    data = pixels(6, 5) if flat else pixels(4, 6, 5)
+    axes = "YX" if flat else "ZYX"
+    image = MedicalImage(data, axes, geometry.spacing[-len(axes) :], "mm", "ct", geometry)
+    (layer,) = layers(OpenedImage(image, "/scans/ct.nii"))
+
+    at = (1,) * len(axes)
+    np.testing.assert_allclose(layer.data_to_world(at), (geometry.affine @ (*(0,) * flat, *at, 1))[2::-1][-len(axes) :])
+    again = medical_image(layer)
+    assert again.geometry is geometry
+    assert again.spacing == pytest.approx(image.spacing)
+
+
+def test_two_series_of_one_patient_lie_over_each_other(tmp_path: Path) -> None:
+    """A thin series, and a thick one that covers the second half of it; both of one box in the patient."""
+    thin, thick = np.zeros((8, 10, 12), np.int16), np.zeros((8, 10, 3), np.int16)
+    thin[2:6, 3:7, 8:12], thick[2:6, 3:7, 2] = 100, 100
+    found = []
+    for name, data, depth, first in (("thin.nii", thin, 1.0, 0.0), ("thick.nii", thick, 4.0, 1.5)):
+        affine = np.diag([-0.5, -0.5, depth, 1.0])
+        affine[:3, 3] = 20, 30, 40 + first
+        nibabel.save(nibabel.Nifti1Image(data, affine), tmp_path / name)
+        (layer,) = made_layers(open_image(tmp_path / name))
+        inside = np.argwhere(np.asarray(layer.data) > 0)
+        half = np.array(layer.scale) / 2
+        found.append((layer.data_to_world(inside.min(axis=0)) - half, layer.data_to_world(inside.max(axis=0)) + half))
+    np.testing.assert_allclose(found[0], found[1], atol=1e-3)
+
+
+def test_a_layer_with_another_spacing_or_size_lies_nowhere() -> None:
+    geometry = Geometry.from_lps((10, 20, 30), (0.5, 0.5, 3), np.eye(3))
+    image = MedicalImage(pixels(4, 6, 5), "ZYX", geometry.spacing, "mm", "ct", geometry)
+    (layer,) = layers(OpenedImage(image, "/scans/ct.nii"))
+    part = Image(layer.data[1:], **{**mask_layer_settings(layer), "metadata": layer.metadata})
+    assert geometry_of(layer) is geometry
+    assert geometry_of(part) is None
+
+    layer.scale = (4, 0.5, 0.5)
+    assert geometry_of(layer) is None
+    assert medical_image(layer).geometry is None
+    layer.scale = (3, 0.5, 0.5)
+    layer.units = ("um",) * 3
+    assert geometry_of(layer) is None
+
+
+def test_a_pyramid_is_one_layer_of_several_resolutions_of_which_only_the_smallest_is_read() -> None:
+    full, half, small = (Reads((side, side), 512) for side in (4096, 2048, 1024))
+    image = MedicalImage(full.lazy, "YX", (0.5, 0.5), "um", "slide")
+    (layer,) = layers(OpenedImage(image, "/scans/slide.tif", levels=(half.lazy, small.lazy)))
+
+    assert layer.multiscale
+    assert [level.shape for level in layer.data] == [(4096, 4096), (2048, 2048), (1024, 1024)]
+    assert (full.blocks, half.blocks) == (0, 0)
+    assert small.blocks > 0
+    assert layer.scale.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+def test_the_contrast_of_a_lazy_image_costs_a_sample_of_it(dtype: str) -> None:
+    reads = Reads((30, 1024, 4096), (1, 512, 512), dtype)
+    (_, settings, _) = layers_of(OpenedImage(MedicalImage(reads.lazy, "ZYX"), "/scans/a.nii"))[0]
+
+    assert settings["contrast_limits"] == ((0, 255) if dtype == "u1" else (0, 199))
+    assert reads.blocks <= (0 if dtype == "u1" else 3 * 2 * 4)  # of 480
+
+
+def test_numbers_that_are_none_do_not_spoil_the_contrast() -> None:
+    data = np.full((64, 64), np.nan, "f4")
+    data[10:20] = 3.0
+    for values in (data, data * np.nan):
+        lazy = MedicalImage(da.from_array(values, chunks=32), "YX")
+        (layer,) = layers(OpenedImage(lazy, "/scans/a.tif"))
+        assert np.isfinite(layer.contrast_limits).all()
+
+
+def test_the_window_of_the_file_is_shown_and_the_sliders_reach_beyond_it() -> None:
+    data = (pixels(4, 64, 64).astype(np.int16) % 3000) - 1000
+    opened = OpenedImage(MedicalImage(data, "ZYX"), "/scans/ct.dcm", window=(-160, 240))
+    (layer,) = made_layers(opened)
+    assert layer.contrast_limits == [-160, 240]
+    assert layer.contrast_limits_range == [-1000, 1999]
+
+
+def test_channels_of_a_lazy_pyramid_are_layers_and_stay_lazy() -> None:
+    full = da.from_array(pixels(64, 48, 2), chunks=16)
+    opened = OpenedImage(
+        MedicalImage(full, "YXC", name="cells"), "/scans/a.zarr", levels=pyramid_of(full), channel_names=("DAPI", "")
+    )
+    first, second = layers(opened)
+    assert (first.name, second.name) == ("cells DAPI", "cells channel 2")
+    assert first.colormap.name != second.colormap.name
+    assert all(isinstance(level, da.Array) for level in (*first.data, *second.data))
+    assert medical_image(first, [second]).data.shape == (64, 48, 2)
+
+
+def test_colours_of_a_lazy_image_are_shown_as_colours() -> None:
+    full = da.from_array(pixels(64, 48, 3, dtype="u2"), chunks=16)
+    (layer,) = layers(OpenedImage(MedicalImage(full, "YXC"), "/scans/a.tif", coloured=True))
+    assert layer.rgb
+    assert 0 < np.asarray(layer.data).max() <= 1
+
+
+def test_time_is_counted_in_frames_and_its_length_is_noted() -> None:
+    film = MedicalImage(pixels(5, 6, 4), "TYX", (0.3, 0.3), "mm")
+    (layer,) = layers(OpenedImage(film, "/scans/heart.avi", frame_seconds=0.04))
+    assert layer.scale.tolist() == [1, 0.3, 0.3]
+    assert layer.metadata[METADATA_KEY]["frame_seconds"] == 0.04
+
+
+def test_what_is_not_large_is_in_memory_before_the_window_has_it() -> None:
+    reads = Reads((8, 64, 64), (1, 64, 64))
+    (layer,) = made_layers(OpenedImage(MedicalImage(reads.lazy, "ZYX"), "/scans/a.dcm"))
+    assert type(layer.data) is np.ndarray
+    assert reads.blocks == 8
+
+
+@settings(max_examples=20, deadline=None)
+@given(origin=st.tuples(places, places, places), spacing=st.tuples(steps, steps, steps))
+def test_a_mask_lies_over_an_image_that_lies_somewhere(origin: Any, spacing: Any) -> None:
+    geometry = Geometry.from_lps(origin, spacing, np.eye(3))
+    image = MedicalImage(pixels(4, 6, 5), "ZYX", geometry.spacing, "mm", "ct", geometry)
+    (layer,) = layers(OpenedImage(image, "/scans/ct.nii"))
+    assert lies_over(Labels(np.zeros((4, 6, 5), np.uint8), **mask_layer_settings(layer)), layer)

@@ -1,0 +1,169 @@
+"""A folder of images worked through in the panel: real files, and the real command beside it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import nibabel
+import numpy as np
+import pytest
+
+from napari_medseg.models.reading import read_image, read_mask
+from napari_medseg.models.writing import write_mask
+from napari_medseg.opening.all_masks import time_left
+from napari_medseg.opening.queue import FolderQueue
+
+from .editing_support import Desk
+
+IMAGE = np.random.default_rng(0).integers(0, 255, (40, 50), np.uint8)
+
+
+class QueueDesk(Desk):
+    """Layers of a viewer, and the queue."""
+
+    def __init__(self, project: Path) -> None:
+        super().__init__(project, IMAGE)
+        self.viewer.layers.clear()
+        self.queue = FolderQueue(self.viewer, self.state, self.masks, self.background, str)
+
+    def choose(self, folder: Path) -> None:
+        self.queue.choose(folder)
+        self.until(lambda: self.state.queue or self.state.problem)
+
+    def open(self, at: int) -> None:
+        self.queue.open(at)
+        self.until(lambda: self.state.queue_at == at or self.state.problem)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[QueueDesk]:
+    made = QueueDesk(tmp_path / "project")
+    yield made
+    made.close(lose=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A picture with a mask, a volume with one, and something that is no image."""
+    images, masks = tmp_path / "ward 7", tmp_path / "ward 7 masks"
+    images.mkdir()
+    masks.mkdir()
+    iio.imwrite(images / "a.png", IMAGE)
+    affine = np.diag([-0.5, -0.5, 3, 1])
+    nibabel.save(nibabel.Nifti1Image(np.stack([IMAGE] * 3).T, affine), images / "b.nii")
+    (images / "c.png").write_text("no image")
+    for name, mask in (("a.png", "a.png"), ("b.nii", "b.nii.gz")):
+        image = read_image(images / name)
+        labels = np.zeros(image.mask_shape, np.uint8)
+        labels[..., 5:9, 3:8] = 2
+        write_mask(masks / mask, labels, image)
+    return images
+
+
+def test_a_folder_is_listed_with_the_masks_that_are_there(desk: QueueDesk, folder: Path) -> None:
+    desk.choose(folder)
+    assert [(queued.path.name, queued.done) for queued in desk.state.queue] == [
+        ("a.png", True),
+        ("b.nii", True),
+        ("c.png", False),
+    ]
+    assert desk.state.queue_about == "2 of 3 images have a mask in 'ward 7 masks'."
+
+
+def test_a_folder_without_images_says_so(desk: QueueDesk, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    desk.choose(tmp_path / "nothing")
+    assert "There are no images" in desk.state.problem
+
+
+def test_an_image_is_opened_with_its_mask_and_the_next_takes_its_place(desk: QueueDesk, folder: Path) -> None:
+    desk.choose(folder)
+    desk.open(0)
+    assert [layer.name for layer in desk.viewer.layers] == ["a", "a mask"]
+    assert (desk.pixels[5:9, 3:8] == 2).all()
+
+    desk.queue.step(1)
+    desk.until(lambda: desk.state.queue_at == 1)
+
+    assert [layer.name for layer in desk.viewer.layers] == ["b", "b mask"]
+    assert (desk.pixels[:, 5:9, 3:8] == 2).all()
+    assert desk.state.mask.scale.tolist() == [3, 0.5, 0.5]
+
+
+def test_corrections_are_in_the_masks_file_when_the_next_image_comes(desk: QueueDesk, folder: Path) -> None:
+    desk.choose(folder)
+    desk.open(1)
+    desk.editing.change(desk.mask, np.s_[1:2, 20:24, 30:40], np.full((1, 4, 10), 7, np.uint8), "Draw")
+
+    desk.queue.step(-1)
+    desk.until(lambda: desk.state.queue_at == 0)
+
+    assert desk.state.queue[1].corrected
+    saved = folder.with_name("ward 7 masks") / "b.nii.gz"
+    assert (read_mask(saved)[1, 20:24, 30:40] == 7).all()
+    assert nibabel.load(saved).affine == pytest.approx(nibabel.load(folder / "b.nii").affine)
+    assert not desk.masks.unsaved()
+    desk.open(1)
+    assert desk.mask.predicted is None  # it is not what a model made any more
+
+
+def test_a_mask_that_cannot_be_saved_stays_open(desk: QueueDesk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.choose(folder)
+    desk.open(0)
+    desk.editing.change(desk.mask, np.s_[0:2, 0:2], np.ones((2, 2), np.uint8), "Draw")
+    masks = folder.with_name("ward 7 masks")
+    shutil.rmtree(masks)
+    masks.write_text("in the way")
+
+    desk.queue.step(1)
+    desk.until(lambda: desk.state.problem)
+
+    assert desk.state.queue_at == 0
+    assert desk.pixels[0, 0] == 1
+    assert desk.mask.unsaved
+
+
+def test_an_image_that_cannot_be_opened_leaves_the_one_before(desk: QueueDesk, folder: Path) -> None:
+    desk.choose(folder)
+    desk.open(0)
+    desk.open(2)
+    assert "c.png" in desk.state.problem
+    assert desk.state.queue_at == 0
+    assert desk.state.image in desk.viewer.layers
+
+
+def test_how_long_it_takes_is_told_once_something_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 100.0)
+    assert time_left(40.0, 0.5, 0.5) == ""
+    assert time_left(40.0, 0.0, 0.5) == "about 60 s left"
+    assert time_left(40.0, 0.2, 0.3) == "about 7 min left"
+
+
+def test_a_folder_is_segmented_beside_the_window_and_a_bad_file_is_named(
+    panel: Any, until: Any, press: Any, tmp_path: Path, discs: np.ndarray
+) -> None:
+    images = tmp_path / "cells"
+    images.mkdir()
+    iio.imwrite(images / "good.png", discs)
+    (images / "bad.png").write_text("no image")
+    section = panel.sections["Folder"]
+    panel.controller.queue.choose(images)
+    until(lambda: panel.state.queue)
+
+    press(section.start)
+    until(lambda: panel.state.queue_share is None)
+
+    bad, good = panel.state.queue
+    assert "bad.png" in bad.problem
+    assert section.images.item(0).toolTip() == bad.problem
+    assert good.done
+    assert read_mask(good.mask).max() >= 3
+    assert "1 masks written, 0 were there; 1 could not be segmented" in panel.state.notice
+    press(section.next)
+    until(lambda: panel.state.problem)  # the bad one
+    panel.controller.queue.open(1)
+    until(lambda: panel.state.mask is not None)
