@@ -107,6 +107,8 @@ def origin_of(layer: Any) -> str:
 
 def file_of(layer: Any) -> str:
     """The same, in short, to be shown."""
+    if (layer.metadata.get(METADATA_KEY) or {}).get("patient"):
+        return "the patient of the file"
     path = _path_of(layer)
     return Path(path).name if path else str(layer.name)
 
