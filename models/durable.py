@@ -1,7 +1,7 @@
 """The one place where files of a project are written: all or nothing, also when the power fails.
 
 A reader sees the old file or the new one, never half of one: the bytes go to a sibling with the ending
-`.partial`, are forced to the disk, and only then take the name.
+`.partial`, are forced to the disk, and only then take the name. Folders take their names with `exchange`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,38 @@ def write(path: Path, content: bytes) -> None:
         sync_folder(path.parent)
 
 
+def exchange(new: Path, target: Path) -> None:
+    """Let the folder `new` take the name `target`; what stood there is put back if that fails, and goes if not.
+
+    No system replaces one folder by another in one step: after a power failure in between, what stood there is called
+    `.NAME.TAG.replaced`.
+
+    Args:
+        new: on the same disk as `target`, its files forced to the disk (`sync_tree`).
+        target: the caller knows that what stands there may go.
+
+    Raises:
+        WriteError: no permission, ...; what stood there stands there still, and `new` where it was.
+    """
+    replaced = target.with_name(f".{target.name}.{secrets.token_hex(4)}.replaced")
+    with explained(target):
+        stood = os.path.lexists(target)
+        if stood:
+            target.rename(replaced)
+        try:
+            new.rename(target)
+        except OSError:
+            if stood:
+                replaced.rename(target)
+            raise
+        sync_folder(target.parent)
+    if replaced.is_symlink():
+        with contextlib.suppress(OSError):
+            replaced.unlink()  # what it leads to is somebody else's
+    elif stood:
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
 def make_folder(folder: Path) -> None:
     """Make `folder` and its parents, each new name forced to the disk."""
     with explained(folder):
@@ -84,6 +117,15 @@ def _write_all(descriptor: int, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def sync_tree(folder: Path) -> None:
+    """Force every file and every list of names below a folder to the disk."""
+    for place, _, files in os.walk(folder):
+        for name in files:
+            with (Path(place) / name).open("r+b") as file:  # Windows forces nothing that is open for reading only
+                os.fsync(file.fileno())
+        sync_folder(Path(place))
 
 
 def sync_folder(folder: Path) -> None:

@@ -117,6 +117,18 @@ class Geometry:
         """The geometry of the file's own array, whose Z, Y, X are `shape` long."""
         return self.flip(self.flipped, shape)
 
+    def spaced(self, spacing: Sequence[float], shape: Sequence[int]) -> Geometry:
+        """The same with another spacing: the file's first voxel stays where it is, and the directions do.
+
+        Args:
+            spacing: along Z, Y, X, in mm.
+            shape: lengths of Z, Y, X.
+        """
+        stored = self.stored(shape)
+        affine = stored.affine.copy()
+        affine[:3, :3] = stored.direction * np.asarray(spacing, np.float64)
+        return Geometry(affine).flip(self.flipped, shape)
+
     def as_seen(self) -> tuple[bool, bool, bool]:
         """Which of Z, Y, X to turn round, so that the image stands as radiologists look at it.
 

@@ -34,7 +34,8 @@ def check_one_grid(image: MedicalImage, mask: MedicalImage, kinds: tuple[Kind, K
         ImageError: another place; the text names neither.
     """
     if image.geometry is not None and mask.geometry is not None:
-        _check_places(image.geometry, mask.geometry, image.mask_shape)
+        lengths = image.mask_shape[-3:] if "Z" in image.axes else (1, *image.mask_shape[-2:])
+        _check_places(image.geometry, mask.geometry, lengths)
         return
     placed, other = (image, kinds[1]) if image.geometry is not None else (mask, kinds[0])
     if placed.geometry is not None and any(placed.geometry.flipped) and other in _AS_STORED:
@@ -45,8 +46,31 @@ def check_one_grid(image: MedicalImage, mask: MedicalImage, kinds: tuple[Kind, K
         )
 
 
-def _check_places(image: Geometry, mask: Geometry, shape: tuple[int, ...]) -> None:
-    lengths = shape[-3:] if len(shape) > 2 else (1, *shape)
+def on_the_grid(image: MedicalImage, mask: MedicalImage) -> MedicalImage:
+    """A mask of a part of a volume, as a segmentation without its empty planes is, in the volume's own shape.
+
+    Returns:
+        The mask with background around it, if its voxels are voxels of the image; the mask itself else.
+    """
+    here, there = image.geometry, mask.geometry
+    if here is None or there is None or "ZYX" not in (image.axes[-3:], image.axes[-4:-1]) or "T" in image.axes:
+        return mask
+    lengths = (1,) * (3 - mask.data.ndim) + mask.data.shape
+    if len(lengths) != 3 or lengths == image.mask_shape:
+        return mask
+    between = np.linalg.solve(here.affine, there.affine)  # index in the mask to index in the image
+    begin = np.rint(between[:3, 3]).astype(int)
+    corner = between @ (*(n - 1 for n in lengths), 1)
+    end = begin + lengths
+    fits = np.allclose(corner[:3], end - 1, atol=FARTHEST) and np.allclose(between[:3, 3], begin, atol=FARTHEST)
+    if not fits or (begin < 0).any() or (end > image.mask_shape).any():
+        return mask
+    whole = np.zeros(image.mask_shape, mask.data.dtype)
+    whole[tuple(map(slice, begin, end))] = mask.data.reshape(lengths)
+    return MedicalImage(whole, "ZYX", here.spacing, "mm", mask.name, here)
+
+
+def _check_places(image: Geometry, mask: Geometry, lengths: tuple[int, ...]) -> None:
     corners = np.array([(*corner, 1) for corner in product((0, 1), repeat=3)]) * (
         *(n - 1 for n in lengths),
         1,

@@ -41,6 +41,24 @@ def described(axes: str, spacing: tuple[float, ...], unit: str, levels: int) -> 
     return {"ome": {"version": "0.5", "multiscales": [multiscale], "image-label": {"version": "0.5"}}}
 
 
+def moved(attributes: dict[str, Any], first: dict[str, float]) -> dict[str, Any]:
+    """The attributes of labels whose first pixel lies elsewhere than at 0.
+
+    Args:
+        attributes: as `described` makes them.
+        first: where its middle lies, by axis (some of "TZYX"); every level is moved by as much.
+    """
+    ome = attributes["ome"]
+    (multiscale,) = ome["multiscales"]
+    by = [first.get(axis["name"].upper(), 0.0) for axis in multiscale["axes"]]
+    datasets = []
+    for dataset in multiscale["datasets"]:
+        scale, shift = dataset["coordinateTransformations"]
+        translation = [a + b for a, b in zip(shift["translation"], by, strict=True)]
+        datasets.append(dataset | {"coordinateTransformations": [scale, shift | {"translation": translation}]})
+    return attributes | {"ome": ome | {"multiscales": [multiscale | {"datasets": datasets}]}}
+
+
 def described_geometry(geometry: Geometry | None) -> dict[str, Any]:
     """Where the labels lie, for `read_geometry`; nothing without a geometry."""
     if geometry is None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from .errors import ImageError
-from .formats import open_image, parts
+from .formats import OpenedImage, open_image, parts
 from .formats.kinds import content_kind
+from .grids import check_one_grid, on_the_grid
 from .image import Array, MedicalImage, as_mask
 
 
@@ -76,6 +77,32 @@ def read_placed_mask(path: str | os.PathLike[str], part: str = "") -> MedicalIma
         return MedicalImage(as_mask(planes), "ZYX", (1.0, *image.spacing), image.unit, name=image.name)
     data = _one_number_a_pixel(image.data, path)
     return MedicalImage(as_mask(data), image.axes[:-1], image.spacing, image.unit, image.name, image.geometry)
+
+
+def mask_on(path: str | os.PathLike[str], opened: OpenedImage) -> Array:
+    """The mask in a file, which lies voxel for voxel on an image that was opened.
+
+    A DICOM SEG of some of a volume's planes comes with the others empty, and one slice with or without an axis for it.
+
+    Returns:
+        Labels of the image's `mask_shape`.
+
+    Raises:
+        ImageError: the mask cannot be read, or has another shape or place; the text names both.
+    """
+    path, image = Path(path), opened.image
+    mask = read_placed_mask(path)
+    try:
+        if content_kind(path) == "dicom":
+            mask = on_the_grid(image, mask)
+        labels, shape = mask.data, image.mask_shape
+        if labels.ndim != len(shape) and [n for n in labels.shape if n > 1] == [n for n in shape if n > 1]:
+            labels = labels.reshape(shape)
+        labels = as_mask(labels, image)
+        check_one_grid(image, mask, (content_kind(opened.path), content_kind(path)))
+    except ImageError as error:
+        raise ImageError(f"'{path.name}' does not fit '{Path(opened.path).name}'. {error}") from error
+    return labels
 
 
 def _one_number_a_pixel(data: Array, path: Path) -> Array:

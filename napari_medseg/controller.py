@@ -76,6 +76,7 @@ class PanelController:
             viewer, self.state, self.masks, self.editing, self.link, self.doubts, self.background
         )
         self.large = LargeMasks(viewer, self.state, self.masks, self.background)
+        self.large.flush = self.editing.flush
         self.prompting.part_first = self.tools.part_first = self.large.first
         self.measuring = Measuring(viewer, self.state, self.masks, self.editing, self.background)
         self.exporting = Exporting(viewer, self.state, self.masks, self.large, self.background)
@@ -102,12 +103,19 @@ class PanelController:
         self.bringing_in.start(path)
 
     def open_project(self, folder: Path) -> None:
-        """Go on with the ledger in another folder, made if missing; the old one stays open if that fails."""
+        """Go on with the ledger in another folder, made if missing; the old one stays open if that fails.
+
+        A part of a large image that is open is put back first.
+        """
 
         def opened(ledger: Ledger) -> None:
+            self.large.done(lambda: go_on(ledger), lambda: self.background.run(ledger.close))
+
+        def go_on(ledger: Ledger) -> None:
             old, self.ledger = self.ledger, ledger
             self.segmenting.ledger = self.accepting.ledger = ledger
-            self.state.project, self.state.problem, self.state.notice = folder, "", ""
+            self.state.problem = self.state.notice = ""
+            self.state.project = folder
             self.masks.forget_accepted()
             self.editing.keeping.move(folder)
             self.learning.project_opened(ledger)
@@ -123,7 +131,7 @@ class PanelController:
         self.segmenting.cancel()
         self.placing.close()
         self.large.close()
-        self.queue.close()
+        self.queue.close(lose=lose)
         self.prompting.close()
         self.tools.close()
         self.looking.close()

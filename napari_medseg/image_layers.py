@@ -13,7 +13,7 @@ from napari_medseg.models.errors import ImageError
 from napari_medseg.models.geometry import Geometry
 from napari_medseg.models.image import AXES, Array, MedicalImage
 from napari_medseg.models.memory import check_fits_in_memory
-from napari_medseg.models.units import in_unit_of_x, known_length
+from napari_medseg.models.units import METRES, in_unit_of_x, known_length
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -150,29 +150,44 @@ def medical_image(layer: Image, siblings: Sequence[Image] = ()) -> MedicalImage:
             or pixels that cannot be had or held.
     """
     axes = axes_of(layer)
-    spacing, unit = spacing_of(layer, axes)
+    spacing, unit, geometry = grid_of(layer, axes)
     _check_channels(layer, siblings)
     if siblings:
         data = _stacked([layer, *siblings])
-        return MedicalImage(data, axes + "C", spacing, unit, layer.name, geometry_of(layer))
+        return MedicalImage(data, axes + "C", spacing, unit, layer.name, geometry)
     data = _pixels(layer)
     if layer.rgb:
-        return MedicalImage(data[..., :3], axes + "C", spacing, unit, layer.name, geometry_of(layer))
-    return MedicalImage(data, axes, spacing, unit, layer.name, geometry_of(layer))
+        return MedicalImage(data[..., :3], axes + "C", spacing, unit, layer.name, geometry)
+    return MedicalImage(data, axes, spacing, unit, layer.name, geometry)
+
+
+def grid_of(layer: Image, axes: str) -> tuple[tuple[float, ...], str, Geometry | None]:
+    """Spacing, unit and place of an image, which agree: what has a place is in mm."""
+    geometry = geometry_of(layer)
+    spacing, unit = spacing_of(layer, axes)
+    return (spacing, unit, None) if geometry is None else (geometry.spacing[-len(spacing) :], "mm", geometry)
 
 
 def geometry_of(layer: Image) -> Geometry | None:
-    """Where an image lies in the patient, as its file says; None if the file does not say it, or says it no more.
+    """Where an image lies in the patient, as its file says; None if the file does not say it.
 
-    A layer that was given another spacing, or that is a part of the file's image, is not the image that lies there.
+    With another spacing than the file's, which the user has set, the first voxel of the file stays where it is. A layer
+    that is a part of the file's image is not the image that lies there. A spacing in no unit of length is none: the
+    file's holds.
     """
     noted = noted_of(layer)
     geometry = noted.get("geometry")
     if not isinstance(geometry, Geometry) or tuple(noted.get("shape", ())) != mask_shape(layer):
         return None
-    spacing, unit = spacing_of(layer, axes_of(layer))
-    same = unit == "mm" and np.allclose(spacing, geometry.spacing[-len(spacing) :], rtol=1e-4)
-    return geometry if same else None
+    axes = axes_of(layer)
+    spacing, unit = spacing_of(layer, axes)
+    if unit not in METRES:
+        return geometry
+    in_mm = (*geometry.spacing[: 3 - len(spacing)], *(step * METRES[unit] / METRES["mm"] for step in spacing))
+    if np.allclose(in_mm, geometry.spacing, rtol=1e-4):
+        return geometry
+    lengths = mask_shape(layer)[-3:] if "Z" in axes else (1, *mask_shape(layer)[-2:])
+    return geometry.spaced(in_mm, lengths)
 
 
 def describe(layer: Image, siblings: Sequence[Image] = ()) -> str:

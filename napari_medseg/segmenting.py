@@ -68,7 +68,8 @@ class Segmenting:
         self._cancelled = False
         model, ledger, instances = choice.name, self.ledger, self._state.answer == "instances"
         if is_large(layer):
-            self._large.done(lambda: self._ask(lambda: self._by_file(layer, model, ledger, instances)))
+            self._state.segmenting = 0.0  # from now on, or a second key begins a second one
+            self._large.done(lambda: self._ask(lambda: self._by_file(layer, model, ledger, instances)), self._ended)
         else:
             pixels, siblings = _pixels(layer), channel_siblings(layer, self.viewer.layers)
             self._ask(lambda: self._in_memory(layer, pixels, siblings, model, ledger, instances))

@@ -15,11 +15,16 @@ import numpy as np
 import psutil
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from napari_medseg.models.engine.address import read_address
 from napari_medseg.models.engine.client import Engine
 
 from .forked_commands import ForkedCommands
+
+# Enough to find what a change breaks; HYPOTHESIS_PROFILE=default looks four times as far.
+settings.register_profile("suite", max_examples=25, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture(scope="session")

@@ -27,10 +27,10 @@ from typing import Any
 import numpy.typing as npt
 
 from napari_medseg.models.errors import ImageError
-from napari_medseg.models.formats.kinds import content_kind, is_image, stem
-from napari_medseg.models.grids import check_one_grid
-from napari_medseg.models.image import MedicalImage, as_mask
-from napari_medseg.models.reading import read_image, read_placed_mask
+from napari_medseg.models.formats import open_image
+from napari_medseg.models.formats.kinds import is_image, stem
+from napari_medseg.models.image import MedicalImage
+from napari_medseg.models.reading import mask_on
 
 SPLITS = ("train", "val", "test")
 """Names of the parts of a data set."""
@@ -129,20 +129,15 @@ def read_pair(pair: Pair) -> tuple[MedicalImage, npt.NDArray[Any]]:
     Raises:
         ImageError: one of them cannot be read, or is smaller than `SMALLEST`, or the mask has another shape or place.
     """
-    image = read_image(pair.image)
+    opened = open_image(pair.image)
+    image = opened.image.loaded()
     height, width = image.mask_shape[-2:]
     if min(height, width) < SMALLEST:
         raise ImageError(
             f"'{pair.image.name}' is {width} x {height} pixels, but each side needs {SMALLEST} or more. "
             "Take it out of the folder, or export a larger part."
         )
-    mask = read_placed_mask(pair.mask)
-    try:
-        labels = as_mask(mask.data, image)
-        check_one_grid(image, mask, (content_kind(pair.image), content_kind(pair.mask)))
-        return image, labels
-    except ImageError as error:
-        raise ImageError(f"'{pair.mask.name}' does not fit '{pair.image.name}'. {error}") from error
+    return image, mask_on(pair.mask, opened)
 
 
 def _pairs_of(folder: Path, within: Path) -> list[Pair]:

@@ -23,6 +23,7 @@ from ..errors import ImageError
 from ..formats.opened import OpenedImage
 from ..geometry import Geometry
 from ..image import Array, MedicalImage, as_mask
+from .dicom_references import refer
 from .dicom_source import MaskedInstances, masked_instances
 
 _log = logging.getLogger(__name__)
@@ -132,6 +133,8 @@ def _file(masked: MaskedInstances, planes: Array, names: Sequence[str]) -> bytes
                 f"The DICOM images lack something that a DICOM SEG has to refer to ({_said(error)}). Nothing was "
                 "written; NIfTI (.nii.gz) would work."
             ) from None  # whose text may be the patient's, and would be in the log
+        if masked.own_grid and grid:
+            refer(segmentation, masked, grid)
         shared = segmentation.SharedFunctionalGroupsSequence[0]
         if grid is not None:  # highdicom takes 1 mm where there is but one plane
             shared.PixelMeasuresSequence[0].SpacingBetweenSlices = format_number_as_ds(grid.spacing[0])

@@ -25,6 +25,19 @@ _MAY_BE_EMPTY = (
 _OTHERWISE = "Nothing was written; NIfTI (.nii.gz) would work."
 
 
+@dataclass(frozen=True)
+class PlaneSource:
+    """What a plane is a mask of.
+
+    Attributes:
+        instance: number among the instances.
+        frame: number of the frame, from 1; None for an instance of one plane.
+    """
+
+    instance: int
+    frame: int | None
+
+
 @dataclass(frozen=True, eq=False)
 class MaskedInstances:
     """A mask, and what it is a mask of.
@@ -33,14 +46,18 @@ class MaskedInstances:
         instances: pydicom data sets without pixels.
         planes: of the mask, (Z, Y, X), in the order of the instances, or of the frames of the only one.
         grid: where the planes lie; None for a picture that lies nowhere.
-        own_grid: whether the planes are not those of the instances, one by one: after resampling, and where some of
-            the instances are missing.
+        own_grid: whether the planes are not those of the instances, one by one: after resampling, where some of the
+            instances are missing, and where a file has other frames, too.
+        sources: what each plane is a mask of, None where an instance is missing; only with an own grid.
+        resampled: whether the pixels of the planes lie elsewhere than those of the instances.
     """
 
     instances: list[Any]
     planes: Array
     grid: Geometry | None
     own_grid: bool
+    sources: tuple[PlaneSource | None, ...] = ()
+    resampled: bool = False
 
 
 def masked_instances(source: OpenedImage | str | os.PathLike[str] | None, mask: Array) -> MaskedInstances:
@@ -77,13 +94,21 @@ def masked_instances(source: OpenedImage | str | os.PathLike[str] | None, mask: 
     if volume.geometry is not None:
         planes = turn(planes, volume.geometry.as_seen())
     frames = [frame for frame in volume.grid[0] if frame is not None]
-    instances = [_instance(file) for file in dict.fromkeys(frame.header.path for frame in frames)]
+    files = list(dict.fromkeys(frame.header.path for frame in frames))
+    instances = [_instance(file) for file in files]
     _share(instances, frames[0].index)
     stored = int(instances[0].get("NumberOfFrames", 1) or 1)
     own_grid = bool(volume.shifts) or len(frames) < volume.slices or stored > len(frames)
     if stored > 1 and not own_grid:
         planes = planes[np.argsort([frame.index for frame in frames])]
-    return MaskedInstances(instances, planes, volume.geometry, own_grid)
+    if not own_grid:
+        return MaskedInstances(instances, planes, volume.geometry, own_grid)
+    numbers = {file: number for number, file in enumerate(files)}
+    sources = tuple(
+        None if frame is None else PlaneSource(numbers[frame.header.path], frame.index + 1 if stored > 1 else None)
+        for frame in volume.grid[0]
+    )
+    return MaskedInstances(instances, planes, volume.geometry, own_grid, sources, bool(volume.shifts))
 
 
 def _opened(source: OpenedImage | str | os.PathLike[str] | None) -> OpenedImage:

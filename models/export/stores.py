@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ..durable import explained, make_folder, sync_folder
+from ..durable import exchange, explained, make_folder, sync_tree
 from ..errors import CancelledError
+from ..streaming.partial import check_replaceable
 
 
 def copy_store(store: Path, path: Path, *, cancel: Callable[[], bool] | None = None) -> None:
-    """Copy a store, whole or not at all; an older folder of that name is replaced.
+    """Copy a store, whole or not at all; older labels of that name are replaced, and nothing else.
 
     Raises:
-        WriteError: no permission, no space, ...; what was there is untouched.
+        WriteError: an image or something else stands there, no permission, no space, ...; what was there is untouched.
         CancelledError: asked to stop.
     """
-    tag = secrets.token_hex(4)
-    partial, older = path.with_name(f"{path.name}.{tag}.partial"), path.with_name(f"{path.name}.{tag}.older")
+    check_replaceable(path)
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
     with explained(path):
         make_folder(path.parent)
         try:
@@ -32,21 +32,8 @@ def copy_store(store: Path, path: Path, *, cancel: Callable[[], bool] | None = N
                     if cancel is not None and cancel():
                         raise CancelledError("Writing was stopped; nothing was changed.")
                     shutil.copyfile(Path(folder, name), target / name)
-            _replace(path, partial, older)
+            sync_tree(partial)
+            exchange(partial, path)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-        shutil.rmtree(older, ignore_errors=True)
-        sync_folder(path.parent)
-
-
-def _replace(path: Path, by: Path, older: Path) -> None:
-    """A folder takes the name of another, which is put back if that fails."""
-    with contextlib.suppress(FileNotFoundError):
-        path.rename(older)
-    try:
-        by.rename(path)
-    except OSError:
-        with contextlib.suppress(FileNotFoundError):
-            older.rename(path)
-        raise

@@ -10,7 +10,9 @@ from ..errors import ImageError
 from .dicom_frames import Frame
 
 _SAME_PLACE = 0.01
-"""mm; planes nearer to each other than that are at the same place."""
+"""mm; planes nearer to each other than that are at the same place, or nearer than `_THIN` of a pixel's side."""
+
+_THIN = 0.1
 
 _JITTER = 0.03
 """Share of the spacing by which a slice may lie beside its place; positions are written with few digits."""
@@ -25,11 +27,11 @@ def at_places(frames: Sequence[Frame]) -> list[list[Frame]]:
     Args:
         frames: each with a place.
     """
-    along = _along(frames)
+    along, same = _along(frames), _same_place(frames[0])
     places: list[list[Frame]] = []
     last = -np.inf
     for at in np.argsort(along, kind="stable"):
-        if along[at] - last > _SAME_PLACE:
+        if along[at] - last > same:
             places.append([])
             last = along[at]
         places[-1].append(frames[at])
@@ -41,7 +43,7 @@ def at_places(frames: Sequence[Frame]) -> list[list[Frame]]:
 def is_even(places: Sequence[Sequence[Frame]]) -> bool:
     """Whether neighbouring places are equally far apart."""
     steps = _steps(places)
-    return bool(len(steps) == 0 or np.ptp(steps) <= max(_JITTER * steps.min(), _SAME_PLACE))
+    return bool(len(steps) == 0 or np.ptp(steps) <= max(_JITTER * steps.min(), _same_place(places[0][0])))
 
 
 def slots(places: Sequence[Sequence[Frame]]) -> list[int]:
@@ -55,7 +57,7 @@ def slots(places: Sequence[Sequence[Frame]]) -> list[int]:
     steps = _steps(places)
     once = steps[steps < 1.5 * steps.min()].mean()
     counts = np.rint(steps / once).astype(int)
-    fits = np.abs(steps - counts * once) <= np.maximum(_JITTER * once, _SAME_PLACE)
+    fits = np.abs(steps - counts * once) <= max(_JITTER * once, _same_place(places[0][0]))
     missing = int((counts - 1).sum())
     if not fits.all() or (counts > 1).mean() > _MISSING or missing > len(places):
         raise ImageError(
@@ -63,6 +65,12 @@ def slots(places: Sequence[Sequence[Frame]]) -> list[int]:
             "export the parts of the series on their own, or have it reconstructed with even spacing."
         )
     return [0, *np.cumsum(counts).tolist()]
+
+
+def _same_place(frame: Frame) -> float:
+    """How near, in mm, planes are that are at one place: less where pixels are as small as in micro-CT."""
+    distance = frame.distance
+    return min(_SAME_PLACE, _THIN * min(distance.yx)) if distance.unit == "mm" else _SAME_PLACE
 
 
 def _along(frames: Sequence[Frame]) -> np.ndarray:

@@ -46,7 +46,7 @@ class ItkHeader:
         named = {known_length(1.0, unit)[1] for unit in re.findall(r"[^\s\"]+", said)} - {"pixel"}
         if len(named) == 1:
             return named.pop()
-        return "mm" if self.placed or "elementspacing" in self.fields else "pixel"
+        return "mm" if self.placed or {"elementspacing", "spacings"} & self.fields.keys() else "pixel"
 
     @property
     def in_mm(self) -> float:

@@ -51,7 +51,7 @@ def nifti_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
         zooms = [length * in_mm for length in zyx[::-1]]
         header.set_zooms([*zooms, 1.0, 1.0][: labels.ndim])
     measured = image.geometry is not None or image.unit in METRES
-    header.set_xyzt_units("mm" if measured else "unknown", "sec" if "T" in image.axes else "unknown")
+    header.set_xyzt_units("mm" if measured else "unknown", "unknown")
     content: bytes = file.to_bytes()
     return gzip.compress(content, _GZIP_LEVEL, mtime=0) if ending == ".nii.gz" else content
 

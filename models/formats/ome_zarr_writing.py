@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import shutil
@@ -14,6 +15,7 @@ import numpy as np
 from .. import durable
 from ..errors import ImageError
 from ..image import Array, MedicalImage, as_mask
+from ..label_metadata import moved
 from ..label_store import LabelStore
 from . import ome_zarr_metadata as ngff
 
@@ -54,8 +56,9 @@ def _write_beside_the_image(path: Path, mask: Array, image: MedicalImage) -> Pat
     folder = path / "labels" / NAME
     listed = ngff.attributes(path / "labels").get("labels")
     names = [str(name) for name in listed] if isinstance(listed, list) else []
+    first = _first_pixel(path)
     durable.make_folder(path / "labels")
-    _write(folder, mask, image, version_04=old)
+    _write(folder, mask, image, first=first, version_04=old)
     if NAME not in names:
         names = [*names, NAME]
         if old:
@@ -68,8 +71,18 @@ def _write_beside_the_image(path: Path, mask: Array, image: MedicalImage) -> Pat
     return folder
 
 
-def _write(path: Path, mask: Array, image: MedicalImage, *, version_04: bool = False) -> None:
-    """Make the labels in a folder beside, and give them their name when they are whole and on the disk."""
+def _write(
+    path: Path, mask: Array, image: MedicalImage, *, first: dict[str, float] | None = None, version_04: bool = False
+) -> None:
+    """Make the labels in a folder beside, and give them their name when they are whole and on the disk.
+
+    Args:
+        path: of the labels.
+        mask: labels.
+        image: that they are of.
+        first: where the middle of the first pixel lies along some of the axes, in the image's unit; else at 0.
+        version_04: write OME-NGFF 0.4.
+    """
     durable.make_folder(path.parent)
     axes = image.axes.replace("C", "")
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
@@ -79,29 +92,43 @@ def _write(path: Path, mask: Array, image: MedicalImage, *, version_04: bool = F
             new = beside / path.name
             store = LabelStore.create(new, mask.shape, axes, image.spacing, image.unit, image.geometry, mask.dtype)
             store.write((), mask)
+            if first:
+                _move(store, first)
             if version_04:
                 _as_version_04(store, beside / "04")
                 new = beside / "04"
-            _force_to_disk(new)
-            _put_in_place(new, path)
-            durable.sync_folder(path.parent)
+            durable.sync_tree(new)
+            durable.exchange(new, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _put_in_place(new: Path, path: Path) -> None:
-    """Give a folder a name that an older one may have; no system replaces one folder by another in one step."""
-    if not path.exists():
-        new.rename(path)
-        return
-    replaced = path.with_name(f".{path.name}.{secrets.token_hex(4)}.replaced")
-    path.rename(replaced)
+def _first_pixel(path: Path) -> dict[str, float]:
+    """Where the middle of an image's first pixel lies along Z, Y, X, in the unit that its spacing is read in.
+
+    Raises:
+        ImageError: it does not say.
+    """
     try:
-        new.rename(path)
-    except OSError:
-        replaced.rename(path)
-        raise
-    shutil.rmtree(replaced, ignore_errors=True)
+        image = ngff.multiscale(ngff.attributes(path), path.name)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ImageError(
+            f"What '{path.name}' says of its image is damaged. Nothing was written; choose another name."
+        ) from error
+    along = dict(zip([axis for axis in "ZYX" if axis in image.axes], image.spacing, strict=True))
+    found = {}
+    for axis, scale, translation in zip(image.axes, image.scales[0], image.translations[0], strict=True):
+        if axis in along and scale > 0 and math.isfinite(lies := translation * (along[axis] / scale)):
+            found[axis] = lies
+    return found
+
+
+def _move(store: LabelStore, first: dict[str, float]) -> None:
+    """Write down that labels begin elsewhere than at 0."""
+    import zarr
+
+    group = zarr.open_group(store.path, mode="r+")
+    group.attrs.put(moved(dict(group.attrs), first))
 
 
 def _as_version_04(store: LabelStore, folder: Path) -> None:
@@ -124,12 +151,3 @@ def _as_version_04(store: LabelStore, folder: Path) -> None:
         )
         for plane in np.ndindex(*level.shape[:-2]):
             copy[plane] = level[plane]
-
-
-def _force_to_disk(folder: Path) -> None:
-    """Every file and every list of names below a folder."""
-    for place, _, files in os.walk(folder):
-        for name in files:
-            with (Path(place) / name).open("rb") as file:
-                os.fsync(file.fileno())
-        durable.sync_folder(Path(place))

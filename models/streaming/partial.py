@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
+import logging
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..durable import WriteError, explained, make_folder, sync_folder, write
+from ..durable import WriteError, exchange, explained, make_folder, write
 from ..errors import MedSegError
 from ..label_store import LabelStore
+
+_log = logging.getLogger(__name__)
 
 _NOTE = "progress.json"
 
@@ -74,11 +77,17 @@ class Partial:
         self.note()
 
     def store(self, name: str, like: dict[str, Any], *, keep: bool = True) -> LabelStore:
-        """A store in the folder: the one that is there, or a new one made with these options of `LabelStore.create`."""
+        """A store in the folder: the one that is there, or a new one made with these options of `LabelStore.create`.
+
+        Where one was to be kept and is missing or damaged, nothing counts as done any more.
+        """
         path = self.folder / name
         if keep and path.exists():
             with contextlib.suppress(MedSegError):
                 return LabelStore.open(path)
+        if keep and self.begun:
+            _log.warning("what was done of %s cannot be used; it is begun anew", self.target.name)
+            self.reached(0, 0)
         with explained(self.target):
             shutil.rmtree(path, ignore_errors=True)
         return LabelStore.create(path, **like)
@@ -89,9 +98,12 @@ class Partial:
         Raises:
             WriteError: that is not possible; what stood there stands there still.
         """
+        for target in targets.values():
+            check_replaceable(target)
+        with explained(self.target):  # what is moved away from here must not count as done, should this be cut short
+            (self.folder / _NOTE).unlink(missing_ok=True)
         for name, target in targets.items():
-            with explained(target):
-                _exchange(self.folder / name, target, self.folder / f"old-{secrets.token_hex(4)}")
+            exchange(self.folder / name, target)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -101,7 +113,7 @@ class Partial:
 
 
 def check_replaceable(target: Path) -> None:
-    """Refuse a target that is no mask: a folder of somebody's work must not be replaced.
+    """Refuse a target that is not labels: an image, or a folder of somebody's work, must not be replaced.
 
     Raises:
         WriteError: says what stands there.
@@ -111,27 +123,28 @@ def check_replaceable(target: Path) -> None:
             f"A mask on disk is a folder whose name ends in '.ome.zarr', not '{target.name}'. Nothing was written; "
             f"'{target.stem}.ome.zarr' would work."
         )
-    if not target.exists():
+    if not os.path.lexists(target):
         return
-    try:
-        LabelStore.open(target)
-    except MedSegError as error:
-        raise WriteError(
-            f"'{target.name}' in '{target.parent}' is something else than a mask, and stays as it is. Nothing was "
-            "written; choose another name."
-        ) from error
+    found = _described(target)
+    if "image-label" in found:
+        return
+    stem = target.name.removesuffix(".zarr").removesuffix(".ome")
+    what = "an image" if "multiscales" in found else "something else"
+    raise WriteError(
+        f"'{target.name}' in '{target.parent}' is {what}, not a mask, and stays as it is. Nothing was written; another "
+        f"folder or another name, such as '{stem}_mask.ome.zarr', would work."
+    )
 
 
-def _exchange(new: Path, target: Path, old: Path) -> None:
-    if target.exists():
-        target.rename(old)
+def _described(target: Path) -> dict[str, Any]:
+    """What a folder says of itself as OME-Zarr; {} for what cannot be read."""
+    from ..formats.ome_zarr_metadata import attributes
+
     try:
-        new.rename(target)
-    except OSError:
-        if old.exists():
-            old.rename(target)
-        raise
-    sync_folder(target.parent)
+        return attributes(target)
+    except Exception:  # whatever a damaged file does to its decoder
+        _log.info("what %s is cannot be told", target.name, exc_info=True)
+        return {}
 
 
 def _noted(note: Path) -> dict[str, Any]:

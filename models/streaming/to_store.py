@@ -15,7 +15,7 @@ from ..image import MedicalImage
 from ..label_store import CHUNK, LabelStore
 from .intensities import Intensities
 from .objects import split_planes
-from .partial import Partial
+from .partial import Partial, check_replaceable
 from .segmentation import segment
 from .settings import Settings
 from .steps import Steps
@@ -53,10 +53,10 @@ def segment_to_store(
     """
     out = out.absolute()
     beside = out.with_name(f"{_stem(out)}.confidence.ome.zarr")
+    if confidence:
+        check_replaceable(beside)
     wanted = {"instances": instances, "confidence": confidence, "identity": identity, "sample": known.digest}
     partial = Partial.begin(out, _fingerprint(model, image, settings.said | wanted))
-    size = int(np.prod(image.mask_shape[:-2], dtype=np.int64)) * image.mask_shape[-2]
-    resumed = (partial.plane * image.mask_shape[-2] + partial.row) / size
     like = {
         "shape": image.mask_shape,
         "axes": image.axes.replace("C", ""),
@@ -66,6 +66,8 @@ def segment_to_store(
     }
     mask = partial.store("mask", like | {"dtype": np.uint8}, keep=partial.begun)
     sure = partial.store("confidence", like | {"dtype": np.uint8}, keep=partial.begun) if confidence else None
+    size = int(np.prod(image.mask_shape[:-2], dtype=np.int64)) * image.mask_shape[-2]
+    resumed = (partial.plane * image.mask_shape[-2] + partial.row) / size
     share = 1 - NUMBERING if instances else 1.0
     steps = Steps(progress and (lambda done: progress(share * done)), cancel, give_way, CANCELLED)
     with StoreSink(partial, mask, sure) as sink:

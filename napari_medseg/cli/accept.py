@@ -7,12 +7,8 @@ from typing import Annotated
 
 import typer
 
-from napari_medseg.models.errors import ImageError
-from napari_medseg.models.formats import OpenedImage, open_image
-from napari_medseg.models.formats.kinds import content_kind
-from napari_medseg.models.grids import check_one_grid
-from napari_medseg.models.image import Array, as_mask
-from napari_medseg.models.reading import read_placed_mask
+from napari_medseg.models.formats import open_image
+from napari_medseg.models.reading import mask_on
 from napari_medseg.trainer.ledger import Ledger
 from napari_medseg.trainer.records import AlreadyAccepted, Effort
 from napari_medseg.trainer.split import group_of_file
@@ -45,8 +41,8 @@ def accept(
     opened = open_image(image)
     pixels = usable(opened.image.loaded(), image.name)
     # Both masks are looked at before the project is, so that a wrong one does not leave an empty project.
-    corrected = _labels(mask, opened)
-    proposed = None if predicted is None else _labels(predicted, opened)
+    corrected = mask_on(mask, opened)
+    proposed = None if predicted is None else mask_on(predicted, opened)
     effort = None if seconds is None or edits is None else Effort(seconds, edits)
     with Ledger.open(project) as ledger:
         try:
@@ -67,18 +63,3 @@ def accept(
         as_json=as_json,
         text=f"Accepted as correction {record.id}; the project has {total} corrected image{'s' * (total != 1)} now.",
     )
-
-
-def _labels(file: Path, opened: OpenedImage) -> Array:
-    """The mask in a file, of an image that was opened.
-
-    Raises:
-        ImageError: it cannot be read, or does not lie on the image.
-    """
-    mask = read_placed_mask(file)
-    labels = as_mask(mask.data, opened.image)
-    try:
-        check_one_grid(opened.image, mask, (content_kind(opened.path), content_kind(file)))
-    except ImageError as error:
-        raise ImageError(f"'{file.name}': {error}") from error
-    return labels

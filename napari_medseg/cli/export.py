@@ -12,9 +12,7 @@ from napari_medseg.models.errors import ImageError
 from napari_medseg.models.export import EXPORTS, Export, export_mask, export_of
 from napari_medseg.models.formats import OpenedImage, open_image
 from napari_medseg.models.formats.kinds import content_kind
-from napari_medseg.models.grids import check_one_grid
-from napari_medseg.models.image import Array, as_mask
-from napari_medseg.models.reading import read_placed_mask
+from napari_medseg.models.reading import mask_on
 
 from .answering import AsJson, answer, clear_errors, note
 from .waiting import bars, show_share
@@ -51,7 +49,7 @@ def export(
     opened = open_image(image, part)
     for notice in opened.notices:
         note(notice)
-    pixels = _on_the_grid(mask, opened)
+    pixels = mask_on(mask, opened)
     with bars() as progress:
         export_mask(
             out,
@@ -89,24 +87,6 @@ def _chosen(out: Path, key: str | None) -> Export:
         endings = ", ".join(export.ending for export in EXPORTS.values())
         raise typer.BadParameter(f"The ending of '{out.name}' is none of {endings}; change it, or give --format.")
     return chosen
-
-
-def _on_the_grid(path: Path, opened: OpenedImage) -> Array:
-    """The mask of an image, if it lies where the image does.
-
-    Raises:
-        ImageError: it cannot be read, or is a mask of another image.
-    """
-    image, mask = opened.image, read_placed_mask(path)
-    labels = mask.data
-    if labels.ndim != len(image.mask_shape) and labels.size == np.prod(image.mask_shape):
-        labels = labels.reshape(image.mask_shape)  # one slice, with or without an axis for it
-    labels = as_mask(labels, image)
-    try:
-        check_one_grid(image, mask, (content_kind(opened.path), content_kind(path)))
-    except ImageError as error:
-        raise ImageError(f"'{path.name}' is of another image, or was moved or turned. {error}") from error
-    return labels
 
 
 def _called(opened: OpenedImage) -> str:

@@ -51,14 +51,16 @@ def segment(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Images, or folders with images.")],
     out: Annotated[
         Path,
-        typer.Option("-o", "--out", file_okay=False, help="Folder for the masks; older masks there are replaced."),
+        typer.Option("-o", "--out", file_okay=False, help="Folder for the masks."),
     ],
     model: Annotated[str, typer.Option(help="Name of a model (`medseg models`), or a weights file.")] = "nuclei",
     answers: Annotated[
         Answer | None,
         typer.Option("--answer", help="A number for each object, or one mask. By default what the model's card says."),
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Make masks anew that were made before.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Make all masks anew, and replace corrected ones, too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Segment images. The mask of IN is written as OUT/NAME, in a format that fits that of IN.
@@ -68,8 +70,9 @@ def segment(
     or is an OME-Zarr image is one image; of other folders, the images in them are taken.
 
     A mask that was made before, by the same model of the same image, stays: started again, the command goes on where
-    it stopped. An image that cannot be segmented does not stop the others: it is named at the end, with the reason, and
-    the exit code is 1.
+    it stopped. A mask that was corrected since stays, and so does any other file that this command did not write; they
+    are named at the end. An image that cannot be segmented does not stop the others: it is named at the end, with the
+    reason, and the exit code is 1.
     """
     images, failed = images_in(inputs)
     targets = targets_for(images, out)
@@ -82,16 +85,37 @@ def segment(
     with contextlib.ExitStack() as stack:
         work = _Work(chosen.reference, instances, lambda: stack.enter_context(engine()), record, again, failed=failed)
         work.run(targets)
-    value = {"model": model, "written": work.written, "skipped": work.skipped, "failed": work.failed}
+    value = {
+        "model": model,
+        "written": work.written,
+        "skipped": work.skipped,
+        "kept": work.kept,
+        "failed": work.failed,
+    }
     done = f"{len(work.written)} {_masks(len(work.written))} written to {out}."
     if work.skipped:
         done += f" {len(work.skipped)} {_masks(len(work.skipped))} there already; --again makes them anew."
+    if work.kept:
+        names = "".join(f"\n  {entry['mask']}" for entry in work.kept)
+        done += (
+            f" {len(work.kept)} {_masks(len(work.kept))} kept, corrected or not made by this command; --again replaces "
+            f"them:{names}"
+        )
     if not work.failed:
         answer(value, as_json=as_json, text=done)
         return
     reasons = "\n".join(f"  {entry['image']}: {entry['reason']}" for entry in work.failed)
-    of = len(work.failed) + len(work.written) + len(work.skipped)
-    fail(f"{done} {len(work.failed)} of {of} failed:\n{reasons}", as_json=as_json, value=value)
+    of = len(work.failed) + len(work.written) + len(work.skipped) + len(work.kept)
+    done += "\n" if work.kept else " "
+    fail(f"{done}{len(work.failed)} of {of} failed:\n{reasons}", as_json=as_json, value=value)
+
+
+class _KeptError(Exception):
+    """There is a mask that stays as it is."""
+
+    def __init__(self, mask: Path) -> None:
+        super().__init__(str(mask))
+        self.mask = mask
 
 
 @dataclass
@@ -103,9 +127,10 @@ class _Work:
         instances: number the objects.
         connect: gives the engine; called when there is something to segment, which a bad file is not.
         record: of what is done.
-        again: make masks anew that are done.
+        again: make masks anew that are done, and replace those that are not as this command wrote them.
         written: image, mask and number of labels of each mask.
         skipped: image and mask of each that was done before.
+        kept: image and mask of each that would have replaced a correction, or a file that is not ours.
         failed: image and reason of each that has none.
     """
 
@@ -116,6 +141,7 @@ class _Work:
     again: bool
     written: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
+    kept: list[dict[str, str]] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
     _engine: Engine | None = None
 
@@ -136,6 +162,8 @@ class _Work:
                     continue
                 try:
                     mask, labels = self._segment(image, target, within)
+                except _KeptError as error:
+                    self.kept.append({"image": str(image), "mask": str(error.mask)})
                 except CancelledError as error:
                     kept = len(self.written)
                     raise CancelledError(
@@ -154,15 +182,25 @@ class _Work:
         opened = open_image(path)
         for notice in opened.notices:
             note(f"'{path.name}': {notice}")
-        if np.prod(opened.image.mask_shape, dtype=np.int64) > LARGE:
+        large = bool(np.prod(opened.image.mask_shape, dtype=np.int64) > LARGE)
+        self._check_may_replace(target, large=large)
+        if large:
             target, labels = self._stream(path, opened.part, target, progress)
         else:
             image = usable(opened.image.loaded(), path.name)
             predicted = self._answer("segment", image, self.model, instances=self.instances, progress=progress)
+            self._check_may_replace(target, large=False)  # corrected meanwhile
             write_mask(target, predicted.labels, image, source=opened)
             labels = int(np.count_nonzero(np.unique(predicted.labels)))
         self.record.add(path, target)
         return target, labels
+
+    def _check_may_replace(self, target: Path, *, large: bool) -> None:
+        """Raise `_KeptError` where the mask would replace one that somebody corrected or drew, or another file."""
+        places = [target] if not large else [_on_disk(target), *([target] if target.name.endswith(PLACED) else [])]
+        for place in places:
+            if not self.again and place.exists() and not self.record.is_ours(place):
+                raise _KeptError(place)
 
     def _stream(self, path: Path, part: str, target: Path, progress: Callable[[float], None]) -> tuple[Path, int]:
         """The same for an image that may not fit into memory: the engine opens it, and its mask goes to disk."""
@@ -172,8 +210,15 @@ class _Work:
         )
         if not target.name.endswith(PLACED):
             return on_disk, streamed.labels
+        self.record.add(path, on_disk)  # ours, if it stays behind
         opened = open_image(path, part)
-        write_mask(target, LabelStore.open(on_disk).read(), opened.image, source=opened)
+        labels = LabelStore.open(on_disk).read()
+        try:
+            self._check_may_replace(target, large=False)
+            write_mask(target, labels, opened.image, source=opened)
+        except _KeptError:
+            shutil.rmtree(on_disk, ignore_errors=True)
+            raise
         shutil.rmtree(on_disk, ignore_errors=True)
         return target, streamed.labels
 

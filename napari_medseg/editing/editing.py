@@ -119,6 +119,11 @@ class Editing:
         if changes or (both is not None and both[0] != both[1]):
             self._did(mask, Step(name, Difference(changes), both, merge))
 
+    def flush(self, mask: Mask) -> None:
+        """Note what is painted already of a stroke whose mouse button is still down."""
+        if work := self._works.get(mask):
+            work.recording.flush()
+
     def set_prompts(self, mask: Mask, prompts: Prompts, name: str, *, merge: Any = None) -> None:
         """A step in which only the prompts change; see `change`."""
         work = self._works.get(mask)

@@ -21,11 +21,10 @@ from ..background import Background
 from ..image_layers import (
     axes_of,
     channel_siblings,
-    geometry_of,
+    grid_of,
     mask_shape,
     medical_image,
     noted_of,
-    spacing_of,
 )
 from ..large.large_masks import LargeMasks
 from ..masks import Masks
@@ -195,6 +194,6 @@ def _whole(store: LabelStore) -> Array:
 def _without_pixels(layer: Any) -> MedicalImage:
     """Where an image lies, and how large it is; its pixels are not read."""
     axes = axes_of(layer)
-    spacing, unit = spacing_of(layer, axes)
+    spacing, unit, geometry = grid_of(layer, axes)
     nothing = np.broadcast_to(np.uint8(0), mask_shape(layer))
-    return MedicalImage(nothing, axes, spacing, unit, layer.name, geometry_of(layer))
+    return MedicalImage(nothing, axes, spacing, unit, layer.name, geometry)

@@ -8,7 +8,7 @@ import json
 import logging
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,18 +140,25 @@ def kept_folders(project: Path, shape: Sequence[int], digest: Callable[[], bytes
         shape: of the mask.
         digest: gives that of the image; called only if a shape fits.
     """
+    return [folder for folder in _folders(project, shape, digest) if not is_held(folder.path / _ABOUT)]
+
+
+def is_elsewhere(project: Path, shape: Sequence[int], digest: Callable[[], bytes]) -> bool:
+    """Whether another window has a whole mask of an image; see `kept_folders`."""
+    return any(folder.whole and is_held(folder.path / _ABOUT) for folder in _folders(project, shape, digest))
+
+
+def _folders(project: Path, shape: Sequence[int], digest: Callable[[], bytes]) -> Iterator[MaskFolder]:
     times: dict[Path, float] = {}
     for path in (project / FOLDER).glob(f"*/{_ABOUT}"):
         with contextlib.suppress(OSError):  # another window has just removed it
             times[path] = path.stat().st_mtime
-    found = []
     for path in sorted(times, key=lambda path: times[path], reverse=True):
         folder = _read(path)
-        if folder is None or folder.shape != tuple(shape) or is_held(path):
+        if folder is None or folder.shape != tuple(shape):
             continue
         if hmac.compare_digest(salted(digest(), folder.salt), folder.image):
-            found.append(folder)
-    return found
+            yield folder
 
 
 def _read(path: Path) -> MaskFolder | None:

@@ -8,29 +8,35 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image, Labels
+from napari.layers import Image
 
 from napari_medseg.models.errors import PromptError
 from napari_medseg.models.label_store import LabelStore
 
 from ..background import Background
-from ..editing.identity import digest_of
-from ..image_layers import LARGE, is_large, mask_shape
+from ..image_layers import is_large
 from ..masks import Mask, Masks
 from ..state import PanelState
-from .folder import MaskFolder, kept_folders, new_folder
-from .layers import channels_of, part_images, part_pixels, part_settings, pyramid_layer, shown_levels
-from .open_part import LargeMask, Part, begun, meet, put_back
-from .part import Box, is_far, part_in_view
+from .finding import folder_to_fill
+from .folder import FOLDER, MaskFolder
+from .layers import channels_of, part_images, part_pixels, shown_levels
+from .open_part import LargeMask, Part, begun, mask_to_correct, put_back
+from .part import Box, is_far, look_at, part_in_view
+from .whole_masks import WholeMasks
 
 ZOOM_IN = "Zoom in to where the mask is wrong and press Edit here: that part can be painted on, and given prompts."
 IN_PART = "This part is corrected as any mask is. Done, or Accept, puts it back into the mask of the whole image."
+SEGMENTING = "A part can be corrected when the segmentation has come to its end, or was cancelled."
+ON_OFFER = "Corrections of this part were kept: go on with them or discard them first. The part stays open."
+OTHER_PROJECT = "Masks of large images stay in the project that they were made in."
 
-FRAME = "#ffd34d"
+
+def _nothing() -> None:
+    """For whoever does not mind."""
 
 
 class LargeMasks:
-    """Which large image has which mask, and which part of one is open.
+    """Which part of a large image is open, and what is done with its mask.
 
     A part is an image of its own with a mask of its own, so prompts, mask tools, the brush, undo and the journal do
     with it what they do with any. The folder of the large mask notes which part is open, so that after a crash the
@@ -41,14 +47,20 @@ class LargeMasks:
         state: what the panel shows.
         masks: the mask of a part is one of them.
         background: where pixels are read and written.
+
+    Attributes:
+        flush: has it noted what is painted already of a stroke that is not at its end, see `Editing.flush`.
     """
 
     def __init__(self, viewer: Any, state: PanelState, masks: Masks, background: Background) -> None:
         self.viewer, self._state, self._masks, self._background = viewer, state, masks, background
-        self._known: dict[Image, LargeMask | None] = {}  # None: it is being looked for, or there is none
+        self.flush: Callable[[Mask], None] = lambda mask: None
+        self._wholes = WholeMasks(viewer, state, background)
         self._part: Part | None = None
         self._busy = False
         state.events.image.connect(self._image_picked)
+        state.events.project.connect(self._project_opened)
+        state.events.draft.connect(self._draft_offered)
         masks.in_ledger.connect(self._accepted)
         viewer.camera.events.center.connect(self._moved)
         viewer.layers.events.removed.connect(self._removed)
@@ -57,12 +69,12 @@ class LargeMasks:
     def close(self) -> None:
         """Let go of everything; a part that is open is found again as it is."""
         self._state.events.image.disconnect(self._image_picked)
+        self._state.events.project.disconnect(self._project_opened)
+        self._state.events.draft.disconnect(self._draft_offered)
         self._masks.in_ledger.disconnect(self._accepted)
         self.viewer.camera.events.center.disconnect(self._moved)
         self.viewer.layers.events.removed.disconnect(self._removed)
-        for known in self._known.values():
-            if known is not None:
-                known.folder.let_go()
+        self._wholes.close()
         self.viewer = None
 
     def folder_for(self, image: Image, model: str, answer: str) -> MaskFolder:
@@ -71,17 +83,12 @@ class LargeMasks:
         Raises:
             WriteError: no permission, no space, ...
         """
-        shape, project = mask_shape(image), self._state.project
-        for folder in kept_folders(project, shape, lambda: digest_of(image, LARGE)):
-            if not folder.whole and (folder.model, folder.answer) == (model, answer):
-                folder.hold()
-                return folder
-        return new_folder(project, digest_of(image, LARGE), shape, model, answer)
+        return folder_to_fill(self._state.project, image, model, answer)
 
     def segmented(self, image: Image, folder: MaskFolder, largest: int) -> None:
         """A model's labels, of which this is the largest, are in the folder: show them.
 
-        An earlier mask that nobody corrected gives way.
+        An earlier mask that nobody corrected gives way; a part of it that is open is put back first.
         """
 
         def look() -> LabelStore:
@@ -90,7 +97,19 @@ class LargeMasks:
             return LabelStore.open(folder.labels)
 
         def show(store: LabelStore) -> None:
-            self._show(image, folder, store)
+            def put() -> None:
+                if folder.path.parent != self._state.project / FOLDER:
+                    folder.let_go()
+                    self._state.notice = OTHER_PROJECT
+                elif self._wholes.show(image, folder, store) is not None:
+                    self._state.image = image
+                self._describe()
+
+            def later() -> None:
+                if self._part is not None:
+                    self._part.afterwards.append((put, later))
+
+            self.done(put, later)
 
         self._background.run(look, show, self._failed)
 
@@ -112,9 +131,15 @@ class LargeMasks:
         return True
 
     def edit_here(self, then: Callable[[], None] | None = None) -> None:
-        """Open the part that is in the view for correction; one that is open already is put back first."""
+        """Open the part that is in the view for correction; one that is open already is put back first.
+
+        It waits until it is known whether an earlier window left a mask of the image.
+        """
         image = self._whole_of(self._state.image)
         if image is None or self._busy:
+            return
+        if self._state.segmenting is not None:
+            self._state.notice = SEGMENTING
             return
         try:
             box = part_in_view(self.viewer, image)
@@ -122,56 +147,83 @@ class LargeMasks:
             self._state.notice = str(error)
             return
         self._state.notice = self._state.problem = ""
-        self.done(lambda: self._open(image, box, then))
 
-    def done(self, then: Callable[[], None] | None = None) -> None:
-        """Put the open part back into the mask of the whole image."""
+        def edit() -> None:
+            if self._whole_of(self._state.image) is image:
+                self.done(lambda: self._open(image, box, then))
+
+        self._look(image)
+        if self._wholes.wait(image, edit):
+            self._describe()
+        else:
+            edit()
+
+    def done(self, then: Callable[[], None] = _nothing, failed: Callable[[], None] = _nothing) -> None:
+        """Put the open part back into the mask of the whole image.
+
+        Args:
+            then: called when no part is open any more.
+            failed: called instead, if it stays open.
+        """
         part = self._part
         if part is None:
-            if then is not None:
-                then()
-            return
-        if then is not None:
-            part.afterwards.append(then)
-        if part.closing:
-            return
-        mask = self._masks.of(part.images[0])
-        shown = mask is not None and mask.layer in self.viewer.layers
-        labels = np.array(mask.layer.data) if mask is not None and shown else part.before
-        changes = mask.changes if mask is not None else 0
+            then()
+        elif part.offered and not part.closing:
+            self._state.image, self._state.notice = part.images[0], ON_OFFER
+            failed()
+        else:
+            part.afterwards.append((then, failed))
+            if not part.closing:
+                self._put_back(part)
+
+    def _put_back(self, part: Part) -> None:
+        mask = self._mask_of(part)
+        if mask is not None:
+            self.flush(mask)
+        labels = part.before if mask is None else np.array(mask.layer.data)
+        changes = 0 if mask is None else mask.changes
         folder = part.of.folder
         objects = folder.answer == "instances" or (folder.model is None and self._state.own_labels)
         part.closing = True
         self._describe()
 
         def written(_: None) -> None:
+            if mask is not None:
+                self.flush(mask)
+                if mask.changes != changes:  # painted on meanwhile
+                    self._put_back(part)
+                    return
+                mask.unsaved = False  # it is in the mask of the whole now
             part.closing = False
-            if mask is not None and shown and mask.changes != changes:  # painted on meanwhile
-                self.done()
-                return
             self._close_part(part)
-            for call in part.afterwards:
-                call()
+            for then, _failed in part.afterwards:
+                then()
 
         def failed(reason: str) -> None:
-            part.closing = False
-            part.afterwards.clear()
+            part.stays()
             self._failed(f"{reason} The part stays open, and nothing is lost.")
 
         self._background.run(lambda: put_back(part, labels, objects=objects), written, failed, finish=True)
 
-    def _open(self, image: Image, box: Box, then: Callable[[], None] | None) -> None:
-        known, layers = self._known.get(image), channels_of(image, self.viewer.layers)
+    def _mask_of(self, part: Part) -> Mask | None:
+        """What was made of a part: its mask, or one with unsaved work whose layer was deleted."""
+        mask = self._masks.of(part.images[0])
+        if mask is not None:
+            return mask
+        deleted = [mask for mask in self._masks.unsaved() if mask.image is part.images[0]]
+        return deleted[-1] if deleted else None
+
+    def _open(self, image: Image, box: Box, then: Callable[[], None] | None, *, reopened: bool = False) -> None:
+        if self._busy:
+            return
+        known, layers, project = self._wholes.of(image), channels_of(image, self.viewer.layers), self._state.project
         self._busy = True
         self._describe()
 
         def read() -> tuple[MaskFolder, LabelStore, list[Any], npt.NDArray[Any]]:
             importlib.import_module("pandas")  # or napari's first mask does, for a second, in the window's thread
 
-            if known is not None:
-                folder, store = known.folder, known.store
-            else:
-                folder, store = begun(self._state.project, image)
+            folder, store = begun(project, image) if known is None else (known.folder, known.store)
             pixels = [part_pixels(layer, box) for layer in layers]
             labels = store.read(box)
             folder.patch = box
@@ -181,15 +233,29 @@ class LargeMasks:
         def show(found: tuple[MaskFolder, LabelStore, list[Any], npt.NDArray[Any]]) -> None:
             folder, store, pixels, labels = found
             self._busy = False
-            large = known if known is not None else self._show(image, folder, store)
-            if large is None or not all(layer in self.viewer.layers for layer in layers):
+            there = all(layer in self.viewer.layers for layer in layers)
+            if not there or self._state.project != project or self._wholes.of(image) is not known:
+                if known is None:
+                    self._background.run(folder.remove)  # nothing is in it
                 self._describe()
                 return
-            self._show_part(Part(large, box, part_images(layers, pixels, box), labels))
-            if then is not None:
-                then()
+            large = known or self._wholes.show(image, folder, store)
+            assert large is not None  # as the image is there
+            part = Part(large, box, part_images(layers, pixels, box), labels, reopened)
+            self._instead(part, then)
 
         self._background.run(read, show, self._failed)
+
+    def _instead(self, part: Part, then: Callable[[], None] | None) -> None:
+        """Show a part; one that is open is put back first."""
+        if self._part is not None:
+            self.done(lambda: self._instead(part, then), self._describe)
+            return
+        if self._wholes.of(part.of.image) is part.of:
+            self._show_part(part)
+            if then is not None:
+                then()
+        self._describe()
 
     def _show_part(self, part: Part) -> None:
         """The layers of a part, above the mask of the whole, which leaves the place to them."""
@@ -202,24 +268,16 @@ class LargeMasks:
             at = len(layers)
         for offset, image in enumerate(part.images):
             layers.insert(at + offset, image)
-        folder = large.folder
-        untouched = folder.model is not None and not any(meet(part.box, box) for box in folder.edited)
-        labels = Labels(
-            np.array(part.before), name=f"{large.image.name} part mask", **part_settings(large.image, part.box)
-        )
-        mask = Mask(part.images[0], labels, part.before if untouched else None, folder.model if untouched else None)
-        self._masks.show(mask)
-        frame = labels.bounding_box
-        frame.visible, frame.points, frame.line_color = True, False, FRAME
-        self._describe()
+        self._masks.show(mask_to_correct(part))
+        self._state.image = part.images[0]
 
     def _close_part(self, part: Part) -> None:
         layers, large = self.viewer.layers, part.of
         self._part = None
         if large.image in layers:
             self._state.image = large.image
-        for mask in [mask for mask in self._masks.all() if mask.image in part.images]:
-            mask.unsaved = False  # it is in the mask of the whole now
+        for mask in [mask for mask in self._masks.all() if mask.image in part.images and self._masks.holds(mask)]:
+            mask.unsaved = False  # hidden below the one that was put back
             if mask.layer in layers:
                 layers.remove(mask.layer)
         for image in part.images:
@@ -227,64 +285,46 @@ class LargeMasks:
                 layers.remove(image)
         if large.layer in layers:
             large.layer.data = shown_levels(large.store)
-        if large.image not in layers:
+        if self._wholes.of(large.image) is not large:
             large.folder.let_go()
         self._image_picked()
 
     def _image_picked(self) -> None:
         """Look whether there is a mask of a large image that was made before, and show it."""
         image = self._state.image
+        if image is not None and is_large(image):
+            self._look(image)
         self._describe()
-        if image is None or not is_large(image) or image in self._known:
-            return
-        self._known[image] = None
-        project, shape = self._state.project, mask_shape(image)
 
-        def look() -> tuple[MaskFolder, LabelStore] | None:
-            whole = [folder for folder in kept_folders(project, shape, lambda: digest_of(image, LARGE)) if folder.whole]
-            if not whole:
-                return None
-            whole[0].hold()
-            return whole[0], LabelStore.open(whole[0].labels)
+    def _look(self, image: Image) -> None:
+        def found(large: LargeMask | None, said: str) -> None:
+            if large is not None:
+                self._state.image = image
+                said = f"The mask of '{image.name}' is as it was left. {said}".strip()
+                if large.folder.patch is not None and self._state.segmenting is None:
+                    self._open(image, large.folder.patch, self._look_at_part, reopened=True)
+            self._state.notice = said or self._state.notice
+            self._describe()
 
-        def show(found: tuple[MaskFolder, LabelStore] | None) -> None:
-            if found is None or self._known.get(image) is not None:
-                return
-            self._show(image, *found)
-            self._state.notice = f"The mask of '{image.name}' is as it was left."
-            if found[0].patch is not None:
-                self._open(image, found[0].patch, None)
+        self._wholes.look(image, found, self._failed)
 
-        self._background.run(look, show, self._failed)
+    def _look_at_part(self) -> None:
+        if self._part is not None:
+            look_at(self.viewer, self._part.images[0])
 
-    def _show(self, image: Image, folder: MaskFolder, store: LabelStore) -> LargeMask | None:
-        """The pyramid of a mask, above its image; None if that is gone."""
-        layers = self.viewer.layers
-        if image not in layers:
-            folder.let_go()
-            self._known.pop(image, None)
-            return None
-        earlier = self._known.get(image)
-        if earlier is not None:
-            self._give_way(earlier)
-        large = LargeMask(image, folder, store, pyramid_layer(image, shown_levels(store)))
-        self._known[image] = large
-        above = max(layers.index(layer) for layer in channels_of(image, layers))
-        layers.insert(above + 1, large.layer)
-        self._state.image = image
-        self._describe()
-        return large
+    def _draft_offered(self) -> None:
+        """An offer stands until it is taken or discarded; it is only out of sight while another image is chosen."""
+        part, draft = self._part, self._state.draft
+        if part is not None and draft is not None and draft.image in part.images:
+            part.offered = True
+        elif part is not None and self._state.image in part.images:
+            part.offered = False
 
-    def _give_way(self, earlier: LargeMask) -> None:
-        """A mask that was corrected stays, hidden and on the disk; another one goes."""
-        layers = self.viewer.layers
-        if earlier.folder.edited:
-            earlier.layer.visible = False
-            earlier.folder.let_go()
-            return
-        if earlier.layer in layers:
-            layers.remove(earlier.layer)
-        self._background.run(earlier.folder.remove)
+    def _project_opened(self) -> None:
+        """The masks of large images belong to the project before; those of this one are looked for."""
+        if self._wholes.leave_project():
+            self._state.notice = OTHER_PROJECT
+        self._image_picked()
 
     def _accepted(self, mask: Mask) -> None:
         """What is in the ledger is put back, too."""
@@ -292,24 +332,28 @@ class LargeMasks:
             self.done()
 
     def _moved(self) -> None:
-        """Whoever looks at another place is done with the part."""
-        part = self._part
-        working = self._state.tool_working is not None or self._state.accepting or self._state.segmenting is not None
-        if part is not None and not part.closing and not working and is_far(self.viewer, part.of.image, part.box):
+        """Whoever looks at another place is done with the part, unless something of it waits for the user."""
+        part, state = self._part, self._state
+        working = state.tool_working is not None or state.accepting or state.segmenting is not None
+        if part is None or part.closing or part.offered or working or state.draft is not None:
+            return
+        mask = self._mask_of(part)
+        untouched = mask is None or not mask.changes
+        if not (part.reopened and untouched) and is_far(self.viewer, part.of.image, part.box):
             self.done()
 
     def _removed(self, event: Any) -> None:
         layer, part = event.value, self._part
         if part is not None and not part.closing and (layer in part.images or layer is part.of.image):
-            self.done()
-        known = self._known.pop(layer, None) if isinstance(layer, Image) else None
+            self._put_back(part)
+        known = self._wholes.closed(layer) if isinstance(layer, Image) else None
         if known is not None and (part is None or part.of is not known):
             known.folder.let_go()
 
     def chosen(self) -> LargeMask | None:
         """The mask of the large image that is chosen, or of which a part is; None if it has none."""
         whole = self._whole_of(self._state.image)
-        return None if whole is None else self._known.get(whole)
+        return None if whole is None else self._wholes.of(whole)
 
     def _whole_of(self, image: Any) -> Image | None:
         """The large image that is chosen, or a part of which is."""
@@ -330,7 +374,8 @@ class LargeMasks:
         self._state.large = whole is not None
         in_part = part is not None and whole is part.of.image
         self._state.in_part = in_part
-        self._state.part_busy = self._busy or (part is not None and part.closing)
+        awaited = whole is not None and self._wholes.awaited(whole)
+        self._state.part_busy = self._busy or awaited or (part is not None and part.closing)
         if whole is None:
             self._state.large_about = ""
         elif part is not None and in_part:

@@ -14,9 +14,13 @@ from napari.layers import Image, Labels
 from napari_medseg.models.label_store import LabelStore
 
 from ..editing.identity import digest_of
-from ..image_layers import LARGE, axes_of, geometry_of, mask_shape, spacing_of
+from ..image_layers import LARGE, axes_of, grid_of, mask_shape
+from ..masks import Mask
 from .folder import MaskFolder, new_folder
+from .layers import part_settings
 from .part import Box
+
+FRAME = "#ffd34d"
 
 
 @dataclass(eq=False)
@@ -45,24 +49,45 @@ class Part:
         box: where the part is, at full size.
         images: a layer for each channel, the first one the image of the mask that is corrected.
         before: the labels that the store has there.
+        reopened: whether it is open since an earlier window left it open.
+        offered: whether corrections that were kept of it are on offer.
         closing: whether it is being put back.
-        afterwards: called when it is closed.
+        afterwards: what to call when it is closed, and what if it stays open.
     """
 
     of: LargeMask
     box: Box
     images: list[Image]
     before: npt.NDArray[Any]
+    reopened: bool = False
+    offered: bool = False
     closing: bool = False
-    afterwards: list[Callable[[], None]] = field(default_factory=list)
+    afterwards: list[tuple[Callable[[], None], Callable[[], None]]] = field(default_factory=list)
+
+    def stays(self) -> None:
+        """It was not put back: say so to whoever waits for that."""
+        self.closing = False
+        waiting, self.afterwards = self.afterwards, []
+        for _, failed in waiting:
+            failed()
+
+
+def mask_to_correct(part: Part) -> Mask:
+    """The mask of a part as it is in the mask of the whole, with a frame around it."""
+    folder, name = part.of.folder, f"{part.of.image.name} part mask"
+    untouched = folder.model is not None and not any(meet(part.box, box) for box in folder.edited)
+    labels = Labels(np.array(part.before), name=name, **part_settings(part.of.image, part.box))
+    frame = labels.bounding_box
+    frame.visible, frame.points, frame.line_color = True, False, FRAME
+    return Mask(part.images[0], labels, part.before if untouched else None, folder.model if untouched else None)
 
 
 def begun(project: Path, image: Image) -> tuple[MaskFolder, LabelStore]:
     """An empty mask for whoever draws without a model."""
     axes = axes_of(image)
-    spacing, unit = spacing_of(image, axes)
+    spacing, unit, geometry = grid_of(image, axes)
     folder = new_folder(project, digest_of(image, LARGE), mask_shape(image), None, "")
-    return folder, LabelStore.create(folder.labels, mask_shape(image), axes, spacing, unit, geometry_of(image))
+    return folder, LabelStore.create(folder.labels, mask_shape(image), axes, spacing, unit, geometry)
 
 
 def put_back(part: Part, labels: npt.NDArray[Any], *, objects: bool) -> None:
@@ -84,7 +109,7 @@ def put_back(part: Part, labels: npt.NDArray[Any], *, objects: bool) -> None:
         part.before = labels
         if part.box not in folder.edited:
             folder.edited.append(part.box)
-    folder.patch = None
+    folder.patch = part.box if part.offered else None  # what is on offer is offered again
     folder.note()
 
 

@@ -33,8 +33,7 @@ def visible(viewer: Any, image: Any) -> tuple[tuple[float, float], tuple[float, 
     dims = viewer.dims
     if dims.ndisplay != 2 or tuple(dims.displayed) != (dims.ndim - 2, dims.ndim - 1):
         raise PromptError("A part is corrected on slices as they were taken: leave the 3D view, and roll no axes.")
-    canvas = np.array(viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size, float)[-2:]
-    half = canvas / viewer.camera.zoom / 2
+    half = _canvas(viewer) / viewer.camera.zoom / 2
     middle = np.array(viewer.camera.center, float)[-2:]
     point = np.array(dims.point, float)
     corners = []
@@ -102,6 +101,22 @@ def is_far(viewer: Any, image: Any, part: Box) -> bool:
         if not side.start - more <= middle <= side.stop + more:
             return True
     return False
+
+
+def look_at(viewer: Any, part: Any) -> None:
+    """Have a part, which is a layer, in the view as a whole."""
+    low, high = np.asarray(part.extent.world, float)
+    middle = (low + high) / 2
+    for axis in range(len(middle) - 2):
+        if not low[axis] <= viewer.dims.point[axis] <= high[axis]:
+            viewer.dims.set_point(axis, middle[axis])
+    viewer.camera.center = (0, *middle[-2:])
+    viewer.camera.zoom = float(np.min(_canvas(viewer) / np.maximum(high - low, 1e-9)[-2:]))
+
+
+def _canvas(viewer: Any) -> Any:
+    """Height and width of the canvas, in pixels of the screen."""
+    return np.array(viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size, float)[-2:]
 
 
 def _around(first: int, last: int, side: int) -> slice:

@@ -27,12 +27,14 @@ class Done:
     Attributes:
         written: masks that were made.
         skipped: masks that were there.
+        kept: masks that stay although another model was picked: corrected, or not made by the command.
         failed: for each image that has none, the reason.
         cancelled: whether it was stopped before its end.
     """
 
     written: int
     skipped: int
+    kept: int
     failed: dict[Path, str]
     cancelled: bool = False
 
@@ -89,10 +91,11 @@ class AllMasks:
         try:
             said = json.loads(out.strip().splitlines()[-1])
             failed = {Path(entry["image"]): str(entry["reason"]) for entry in said.get("failed", ())}
-            return Done(len(said["written"]), len(said["skipped"]), failed, self._cancelled.is_set())
+            written, skipped, kept = (len(said[name]) for name in ("written", "skipped", "kept"))
+            return Done(written, skipped, kept, failed, self._cancelled.is_set())
         except (IndexError, ValueError, KeyError, TypeError) as error:
             if self._cancelled.is_set():
-                return Done(0, 0, {}, cancelled=True)
+                return Done(0, 0, 0, {}, cancelled=True)
             last = err.strip().splitlines()[-1:] or ["it ended without a word"]
             raise EngineError(f"The folder could not be segmented: {last[0]}") from error
 

@@ -62,16 +62,18 @@ class Placing:
         if was and not self._placed:
             spacing = " x ".join(f"{step:.4g}" for step in noted_of(self._image)["spacing"])
             self._state.notice = (
-                f"'{self._image.name}' has another spacing than its file now, so its place in the patient is not known "
-                f"any more and is not written into exports. With {spacing} mm it is known again."
+                f"'{self._image.name}' has another spacing than its file now, and so will what is exported: the file's "
+                f"first voxel stays where it is in the patient. The file's own spacing is {spacing} mm."
             )
 
 
 def _is_placed(image: Any) -> bool:
+    """Whether an image lies in the patient as its file says, with the file's spacing."""
     try:
-        return geometry_of(image) is not None
+        geometry = geometry_of(image)
     except ImageError:
         return False
+    return geometry is not None and geometry is noted_of(image)["geometry"]
 
 
 def _put(layer: Any, wanted: dict[str, Any]) -> None:

@@ -21,18 +21,30 @@ class QueueSection(QWidget):
         super().__init__()
         self._state, self._queue = controller.state, controller.queue
         self.choose = button(self, "Folder ...", "Choose a folder of images", self._choose)
-        self.start = button(self, "Segment all", "Segments all that have no mask yet, one by one", self._queue.start)
+        self.start = button(
+            self,
+            "Segment all",
+            "Segments all, one by one, but those with a mask of this model and answer; a mask that was corrected or "
+            "drawn stays as it is",
+            self._queue.start,
+        )
         self.cancel = button(self, "Cancel", "Stops; masks that are written stay", self._queue.cancel)
         self.bar, self.about = QProgressBar(self), text(self, "about")
         self.images = QListWidget(self)
         self.images.setMaximumHeight(ROWS * (self.images.fontMetrics().height() + 6))
         self.images.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.previous = button(self, "Previous", "The image before, with its mask", lambda: self._queue.step(-1))
+        self.previous = button(
+            self,
+            "Previous",
+            "The image before, with its mask; corrections of this one are saved",
+            lambda: self._queue.step(-1),
+        )
         self.next = button(
             self, "Next", "The next image; corrections of this one are saved", lambda: self._queue.step(1)
         )
+        self.save = button(self, "Save", "Writes this image's mask into its file", self._queue.save)
         layout = QVBoxLayout(self)
-        for widgets in ((self.choose, self.start, self.cancel), (self.previous, self.next)):
+        for widgets in ((self.choose, self.start, self.cancel), (self.previous, self.save, self.next)):
             row = QHBoxLayout()
             for widget in widgets:
                 row.addWidget(widget, 1)
@@ -68,11 +80,12 @@ class QueueSection(QWidget):
         there = bool(state.queue)
         show_share(self.bar, state.queue_share)
         self.about.setText(state.queue_about)
-        for widget in (self.about, self.images, self.previous, self.next, self.start):
+        for widget in (self.about, self.images, self.previous, self.save, self.next, self.start):
             widget.setVisible(there)
         self.cancel.setVisible(running)
         self.choose.setEnabled(not running)
         choice = state.choice()
         self.start.setEnabled(not running and choice is not None and choice.trained)
+        self.save.setEnabled(state.queue_at >= 0)
         self.previous.setEnabled(state.queue_at > 0)
         self.next.setEnabled(state.queue_at < len(state.queue) - 1)

@@ -129,3 +129,45 @@ def test_a_folder_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "a" / "b" / "file").touch()
     make_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b" / "file").exists()
+
+
+def a_folder(path: Path, content: str) -> Path:
+    (path / "deep").mkdir(parents=True)
+    (path / "deep" / "file").write_text(content)
+    return path
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_a_folder_takes_the_name_of_another_and_nothing_is_left_behind(tmp_path: Path, older: bool) -> None:
+    if older:
+        a_folder(tmp_path / "target", "old")
+    durable.exchange(a_folder(tmp_path / "new", "new"), tmp_path / "target")
+    assert (tmp_path / "target" / "deep" / "file").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+def test_a_folder_that_cannot_take_the_name_leaves_the_one_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, target = a_folder(tmp_path / "new", "new"), a_folder(tmp_path / "target", "old")
+    real = Path.rename
+
+    def refused(self: Path, to: Path) -> Path:
+        if self == new:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(self, to)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(WriteError, match="you may not write there"):
+        durable.exchange(new, target)
+    assert (target / "deep" / "file").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "target"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_what_a_link_leads_to_stays_when_a_folder_takes_the_name_of_the_link(tmp_path: Path) -> None:
+    (tmp_path / "target").symlink_to(a_folder(tmp_path / "elsewhere", "theirs"))
+    durable.exchange(a_folder(tmp_path / "new", "new"), tmp_path / "target")
+    assert (tmp_path / "target" / "deep" / "file").read_text() == "new"
+    assert (tmp_path / "elsewhere" / "deep" / "file").read_text() == "theirs"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "target"]

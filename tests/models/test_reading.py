@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import tifffile
@@ -15,8 +16,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from napari_medseg.models.errors import ImageError
+from napari_medseg.models.formats import open_image
 from napari_medseg.models.formats.kinds import IMAGE_ENDINGS, is_image
-from napari_medseg.models.reading import read_image, read_mask
+from napari_medseg.models.geometry import Geometry
+from napari_medseg.models.grids import on_the_grid
+from napari_medseg.models.image import MedicalImage
+from napari_medseg.models.reading import mask_on, read_image, read_mask, read_placed_mask
+from napari_medseg.models.writing import write_mask
+
+from .formats.dicom_support import series
 
 in_files = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -294,3 +302,45 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else_happens(
     (tmp_path / name).write_bytes(content)
     with contextlib.suppress(ImageError):
         assert read_image(tmp_path / name).data.size < 1e8
+
+
+def placed(path: Path, data: np.ndarray, affine: np.ndarray) -> Path:
+    nibabel.Nifti1Image(data, affine).to_filename(path)
+    return path
+
+
+class TestMaskOn:
+    """`mask_on`: a mask voxel for voxel on an image."""
+
+    def test_a_segmentation_of_some_planes_gets_the_others_empty(self, tmp_path: Path) -> None:
+        series(tmp_path / "ct", np.zeros((8, 6, 5), np.int16), StudyInstanceUID="1.2.3.4")
+        opened = open_image(tmp_path / "ct")
+        labels = np.zeros((8, 6, 5), np.uint8)
+        labels[3:5, 1:4, 2] = 1
+        write_mask(tmp_path / "seg.dcm", labels, opened.image, source=opened)
+        whole = read_placed_mask(tmp_path / "seg.dcm")
+        assert whole.geometry is not None
+        affine = whole.geometry.affine.copy()
+        affine[:3, 3] += 3 * affine[:3, 0]
+        some = MedicalImage(whole.data[3:5], "ZYX", whole.spacing, "mm", geometry=Geometry(affine))
+        np.testing.assert_array_equal(on_the_grid(opened.image, some).data, labels)
+        affine[:3, 3] += 0.5 * affine[:3, 0]
+        between = MedicalImage(whole.data[3:5], "ZYX", whole.spacing, "mm", geometry=Geometry(affine))
+        assert on_the_grid(opened.image, between) is between
+
+    def test_a_mask_of_another_place_is_refused_with_both_names(self, tmp_path: Path) -> None:
+        image = open_image(placed(tmp_path / "image.nii", np.zeros((5, 6, 8), np.int16), np.eye(4)))
+        placed(tmp_path / "mask.nii", np.ones((5, 6, 8), np.uint8), np.eye(4) + 3 * np.eye(4, k=3))
+        with pytest.raises(ImageError, match=r"'mask\.nii' does not fit 'image\.nii'"):
+            mask_on(tmp_path / "mask.nii", image)
+
+    def test_as_many_pixels_in_another_shape_are_no_mask(self, tmp_path: Path) -> None:
+        image = open_image(placed(tmp_path / "image.nii", np.zeros((4, 8, 8), np.int16), np.eye(4)))
+        tifffile.imwrite(tmp_path / "mask.tif", np.ones((16, 16), np.uint8))
+        with pytest.raises(ImageError, match="shape"):
+            mask_on(tmp_path / "mask.tif", image)
+
+    def test_one_slice_fits_with_and_without_an_axis_for_it(self, tmp_path: Path) -> None:
+        Image.fromarray(np.zeros((6, 9), np.uint8)).save(tmp_path / "image.png")
+        tifffile.imwrite(tmp_path / "mask.tif", np.ones((1, 6, 9), np.uint8), metadata={"axes": "ZYX"})
+        assert mask_on(tmp_path / "mask.tif", open_image(tmp_path / "image.png")).shape == (6, 9)

@@ -34,6 +34,7 @@ class LargeDesk(Desk):
         self.viewer.layers.clear()
         self.viewer._canvas_size = (600, 800)
         self.large = LargeMasks(self.viewer, self.state, self.masks, self.background)
+        self.large.flush = self.editing.flush
         self.image: Image = self.viewer.add_layer(made_layers(open_image(slide))[0])
 
     def look_at(self, row: float, column: float, zoom: float = 8.0) -> None:

@@ -1,10 +1,12 @@
 """Folders of many images, volumes, and images that are larger than memory."""
 
+import gzip
 import json
 import os
 import sys
 from pathlib import Path
 
+import imageio.v3 as iio
 import nibabel
 import numpy as np
 import pytest
@@ -12,9 +14,12 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_medseg.cli import app
+from napari_medseg.cli.segment_inputs import images_in
 from napari_medseg.cli.segment_record import NAME
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.models.reading import read_mask
+
+from ..models.formats.dicom_support import image, numbered, save, series
 
 
 @pytest.fixture
@@ -79,19 +84,96 @@ class TestGoingOn:
         assert [Path(entry["image"]).name for entry in ran.json["written"]] == ["2.png"]
         assert (out / "1.png").read_bytes() == (folder / "1.png").read_bytes()
 
-    def test_a_damaged_record_means_to_make_the_masks_again(self, medseg, folder, tmp_path):
+    def test_a_damaged_record_means_that_masks_are_not_ours_and_stay(self, medseg, folder, tmp_path):
         out = tmp_path / "out"
         medseg("segment", folder, "-o", out)
+        before = when_made(out)
         lines = (out / NAME).read_text().splitlines()
         (out / NAME).write_text("\n".join(["[]", "{", lines[1], lines[2][:20]]))
-        assert len(medseg("segment", folder, "-o", out, "--json").json["written"]) == 2
+        said = medseg("segment", folder, "-o", out, "--json").json
+        assert [Path(entry["mask"]).name for entry in said["kept"]] == ["1.png", "3.png"]
+        assert when_made(out) == before
 
-    def test_the_record_names_no_image(self, medseg, folder, tmp_path):
+    def test_the_record_names_no_image_and_no_mask(self, medseg, folder, tmp_path):
+        (folder / "1.png").rename(folder / "Mustermann_Erika.png")
         out = tmp_path / "out"
         medseg("segment", folder, "-o", out)
         noted = [json.loads(line) for line in (out / NAME).read_text().splitlines()]
-        assert [sorted(entry) for entry in noted] == [["mask", "of"]] * 3
+        assert [sorted(entry) for entry in noted] == [["content", "mask", "of"]] * 3
+        assert "Mustermann" not in (out / NAME).read_text()
         assert str(folder) not in (out / NAME).read_text()
+
+
+class TestKeeping:
+    def test_a_corrected_mask_stays_for_another_answer_and_another_image_but_not_with_again(
+        self, medseg, folder, tmp_path
+    ):
+        out = tmp_path / "out"
+        medseg("segment", folder, "-o", out)
+        correction = np.full_like(read_mask(out / "1.png"), 7)
+        iio.imwrite(out / "1.png", correction)
+
+        ran = medseg("segment", folder, "-o", out, "--answer", "mask", "--json")
+
+        assert ran.code == 0, ran.err
+        assert ran.json["kept"] == [{"image": str(folder / "1.png"), "mask": str(out / "1.png")}]
+        assert [Path(entry["mask"]).name for entry in ran.json["written"]] == ["2.png", "3.png"]
+        assert (read_mask(out / "1.png") == correction).all()
+        os.utime(folder / "1.png", (1, 1))
+        said = medseg("segment", folder, "-o", out).out
+        assert "1 mask was kept, corrected or not made by this command; --again replaces them" in said
+        assert str(out / "1.png") in said.replace("\n", "")
+        assert (read_mask(out / "1.png") == correction).all()
+        assert len(medseg("segment", folder, "-o", out, "--again", "--json").json["written"]) == 3
+        assert not (read_mask(out / "1.png") == correction).all()
+
+    def test_a_mask_that_somebody_drew_stays(self, medseg, folder, tmp_path):
+        (tmp_path / "out").mkdir()
+        iio.imwrite(tmp_path / "out" / "2.png", np.full((40, 40), 3, np.uint8))
+        said = medseg("segment", folder, "-o", tmp_path / "out", "--json").json
+        assert [Path(entry["mask"]).name for entry in said["kept"]] == ["2.png"]
+        assert (read_mask(tmp_path / "out" / "2.png") == 3).all()
+
+    def test_an_image_beside_the_one_that_was_given_stays(self, medseg, folder, volume):
+        iio.imwrite(folder / "1.jpg", iio.imread(folder / "1.png"))
+        (folder / "ball.nii").write_bytes(gzip.decompress(volume.read_bytes()))
+        volume.rename(folder / "ball.nii.gz")
+        before = when_made(folder)
+        ran = medseg("segment", folder / "1.jpg", folder / "ball.nii", "-o", folder, "--answer", "mask", "--json")
+        assert ran.code == 0, ran.err
+        assert [Path(entry["mask"]).name for entry in ran.json["kept"]] == ["1.png", "ball.nii.gz"]
+        assert when_made(folder) == before
+
+
+class TestDicomFolders:
+    def test_radiographs_are_images_of_their_own(self, tmp_path):
+        for number in range(3):
+            plane = numbered(40 + number, 50)
+            save(image(plane, Modality="CR", PatientID=f"P{number}"), tmp_path / "xrays" / f"{number}.dcm")
+        images, failed = images_in([tmp_path / "xrays"])
+        assert [path.name for path in images] == ["0.dcm", "1.dcm", "2.dcm"]
+        assert failed == []
+
+    def test_two_series_are_refused_and_do_not_stop_other_folders(self, tmp_path):
+        mixed, single = tmp_path / "images" / "mixed", tmp_path / "images" / "single"
+        for name, slices in (("a", 4), ("b", 3)):
+            for file in series(mixed / name, numbered(slices, 20, 30), SeriesDescription="Mustermann"):
+                file.rename(mixed / f"{name}{file.name}")
+        series(single, numbered(3, 20, 30))
+        images, (failed,) = images_in([tmp_path / "images"])
+        assert images == [single]
+        assert failed["image"] == str(mixed)
+        assert failed["reason"].startswith("'mixed' holds 2 images: CT, ")
+        assert "3 slices of 30 x 20" in failed["reason"]
+        assert "4 slices of 30 x 20" in failed["reason"]
+        assert "put each into a folder of its own" in failed["reason"]
+        assert "Mustermann" not in failed["reason"]
+
+    def test_a_scout_beside_a_series_does_not_count(self, tmp_path):
+        series(tmp_path / "scan", numbered(3, 20, 30))
+        scout = image(numbered(40, 30), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+        save(scout, tmp_path / "scan" / "scout.dcm")
+        assert images_in([tmp_path / "scan"]) == ([tmp_path / "scan"], [])
 
 
 class TestKinds:
@@ -140,8 +222,6 @@ class TestLarge:
         return ran.exit_code, json.loads(ran.stdout.splitlines()[-1])
 
     def test_the_mask_of_a_large_picture_goes_to_disk(self, nuclei, tmp_path):
-        import imageio.v3 as iio
-
         image, _ = nuclei(1)
         tifffile.imwrite(tmp_path / "slide.tif", iio.imread(image))
         code, said = self.ran(tmp_path / "slide.tif", image, "-o", tmp_path / "out")
@@ -149,6 +229,13 @@ class TestLarge:
         store = LabelStore.open(tmp_path / "out" / "slide.ome.zarr")
         assert [entry["labels"] for entry in said["written"]] == [store.read().max()] * 2
         assert self.ran(tmp_path / "slide.tif", "-o", tmp_path / "out")[1]["skipped"]
+        said = self.ran(tmp_path / "slide.tif", "-o", tmp_path / "out", "--answer", "mask")[1]
+        assert len(said["written"]) == 1  # nobody corrected it
+        store = LabelStore.open(tmp_path / "out" / "slide.ome.zarr")
+        store.write(np.s_[0:5, 0:5], np.full((5, 5), 9, np.uint8))
+        said = self.ran(tmp_path / "slide.tif", "-o", tmp_path / "out")[1]
+        assert [Path(entry["mask"]).name for entry in said["kept"]] == ["slide.ome.zarr"]
+        assert store.read()[0, 0] == 9
 
     def test_that_of_a_large_volume_keeps_its_format(self, volume, tmp_path):
         code, said = self.ran(volume, "-o", tmp_path / "out", "--answer", "mask")

@@ -15,6 +15,7 @@ from napari.layers import Image, Labels, Layer
 
 from napari_medseg.image_layers import METADATA_KEY, geometry_of, lies_over, mask_layer_settings, medical_image
 from napari_medseg.models.formats import OpenedImage, open_image
+from napari_medseg.models.formats.nifti_writing import nifti_bytes
 from napari_medseg.models.geometry import Geometry
 from napari_medseg.models.image import MedicalImage
 from napari_medseg.opening.layers import layers_of, made_layers
@@ -79,7 +80,7 @@ def test_two_series_of_one_patient_lie_over_each_other(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[0], found[1], atol=1e-3)
 
 
-def test_a_layer_with_another_spacing_or_size_lies_nowhere() -> None:
+def test_a_layer_with_another_spacing_keeps_its_first_voxel_and_one_of_another_size_lies_nowhere() -> None:
     geometry = Geometry.from_lps((10, 20, 30), (0.5, 0.5, 3), np.eye(3))
     image = MedicalImage(pixels(4, 6, 5), "ZYX", geometry.spacing, "mm", "ct", geometry)
     (layer,) = layers(OpenedImage(image, "/scans/ct.nii"))
@@ -88,11 +89,29 @@ def test_a_layer_with_another_spacing_or_size_lies_nowhere() -> None:
     assert geometry_of(part) is None
 
     layer.scale = (4, 0.5, 0.5)
-    assert geometry_of(layer) is None
-    assert medical_image(layer).geometry is None
-    layer.scale = (3, 0.5, 0.5)
+    again = medical_image(layer)
+    assert (again.spacing, again.unit) == ((4, 0.5, 0.5), "mm")
+    np.testing.assert_allclose(again.geometry.origin, (10, 20, 30))
+    layer.scale = (3000, 500, 500)
     layer.units = ("um",) * 3
-    assert geometry_of(layer) is None
+    assert geometry_of(layer) is geometry
+    assert medical_image(layer).spacing == (3, 0.5, 0.5)
+    layer.units = ("pixel",) * 3
+    assert medical_image(layer).geometry is geometry
+
+
+def test_a_mask_runs_as_its_file_does_when_the_spacing_was_corrected() -> None:
+    stored = Geometry.from_ras(np.diag([0.5, 0.5, 3, 1]))
+    turned = stored.as_seen()
+    geometry = stored.flip(turned, (4, 6, 5))
+    assert any(turned)
+    (layer,) = layers(OpenedImage(MedicalImage(pixels(4, 6, 5), "ZYX", (3, 0.5, 0.5), "mm", "ct", geometry), "/ct.nii"))
+    layer.scale = (3, 1, 1)
+    mask = np.zeros((4, 6, 5), np.uint8)
+    mask[0, -1 if turned[1] else 0, -1 if turned[2] else 0] = 7  # the file's first voxel
+    content = nibabel.Nifti1Image.from_bytes(nifti_bytes(mask, medical_image(layer), ".nii"))
+    assert np.asarray(content.dataobj)[0, 0, 0] == 7
+    np.testing.assert_allclose(content.affine, np.diag([1, 1, 3, 1]))
 
 
 def test_a_pyramid_is_one_layer_of_several_resolutions_of_which_only_the_smallest_is_read() -> None:

@@ -116,14 +116,14 @@ def test_of_several_images_in_a_file_the_user_chooses(
     until(lambda: len(layers) == 3)
 
 
-def test_a_corrected_spacing_takes_the_mask_along_and_costs_the_place(
+def test_a_corrected_spacing_takes_the_mask_along_and_keeps_the_first_voxel(
     open_panel: Any, until: Any, volume: Path, discs: np.ndarray
 ) -> None:
     panel = open_panel()
     opened(panel, until, volume)
     image, viewer = panel.state.image, panel.controller.viewer
     panel.controller.masks.propose(image, *[np.zeros((3, *discs.shape), np.uint8)] * 2, "none")
-    assert geometry_of(image) is not None
+    began = geometry_of(image).stored(image.data.shape).origin
 
     image.scale = (3.0, 0.6, 0.5)
 
@@ -131,7 +131,8 @@ def test_a_corrected_spacing_takes_the_mask_along_and_costs_the_place(
     assert lies_over(panel.state.mask, image)
     assert "2.5 x 0.6 x 0.5 mm" in panel.notice.text()
     assert "3 x 0.6 x 0.5 mm" in panel.state.image_about
-    assert geometry_of(image) is None
+    np.testing.assert_allclose(geometry_of(image).stored(image.data.shape).origin, began)
+    assert geometry_of(image).spacing == pytest.approx((3.0, 0.6, 0.5))
 
     image.translate = (0, 0, 0)
     assert lies_over(panel.state.mask, image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,16 @@ import imageio.v3 as iio
 import nibabel
 import numpy as np
 import pytest
+from napari.layers import Labels
 
+from napari_medseg.image_layers import mask_layer_settings
+from napari_medseg.masks import Mask
 from napari_medseg.models.reading import read_image, read_mask
 from napari_medseg.models.writing import write_mask
 from napari_medseg.opening.all_masks import time_left
 from napari_medseg.opening.queue import FolderQueue
 
+from ..models.formats.dicom_support import numbered, series
 from .editing_support import Desk
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (40, 50), np.uint8)
@@ -127,6 +132,112 @@ def test_a_mask_that_cannot_be_saved_stays_open(desk: QueueDesk, folder: Path, m
     assert desk.mask.unsaved
 
 
+def draw(desk: QueueDesk, value: int = 7) -> None:
+    desk.editing.change(desk.mask, np.s_[0:4, 0:5], np.full((4, 5), value, np.uint8), "Draw")
+
+
+def test_save_writes_the_correction_of_the_last_image(desk: QueueDesk, folder: Path) -> None:
+    (folder / "b.nii").unlink()
+    (folder / "c.png").unlink()
+    desk.choose(folder)
+    desk.open(0)
+    draw(desk)
+    desk.queue.save()
+    desk.until(lambda: desk.state.notice == "'a.png' is saved.")
+    assert (read_mask(folder.with_name("ward 7 masks") / "a.png")[:4, :5] == 7).all()
+    assert desk.state.queue[0].corrected
+    desk.queue.save()
+    assert desk.state.notice == "There is nothing new to save in 'a.png'."
+
+
+def test_a_correction_that_was_accepted_goes_into_the_masks_file_all_the_same(desk: QueueDesk, folder: Path) -> None:
+    desk.choose(folder)
+    desk.open(0)
+    draw(desk)
+    desk.masks.saved(desk.mask, desk.mask.changes)
+    desk.open(1)
+    assert (read_mask(folder.with_name("ward 7 masks") / "a.png")[:4, :5] == 7).all()
+
+
+def test_another_folder_is_chosen_after_the_correction_is_saved(
+    desk: QueueDesk, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "ward 8"
+    other.mkdir()
+    iio.imwrite(other / "z.png", IMAGE)
+    desk.choose(folder)
+    desk.open(0)
+    draw(desk)
+    hold = threading.Event()
+    write = write_mask
+    monkeypatch.setattr(
+        "napari_medseg.opening.queue.write_mask", lambda *given, **named: (hold.wait(30), write(*given, **named))
+    )
+
+    desk.queue.step(1)  # its save is under way when the other folder is chosen
+    desk.queue.choose(other)
+    hold.set()
+    desk.until(lambda: len(desk.state.queue) == 1)
+
+    assert (read_mask(folder.with_name("ward 7 masks") / "a.png")[:4, :5] == 7).all()
+    assert [(queued.path.name, queued.corrected) for queued in desk.state.queue] == [("z.png", False)]
+    assert not desk.viewer.layers
+    desk.open(0)
+    assert desk.state.image.name == "z"
+
+
+def test_closing_saves_the_correction_unless_it_is_to_be_lost(desk: QueueDesk, folder: Path) -> None:
+    desk.choose(folder)
+    desk.open(0)
+    draw(desk)
+    file = folder.with_name("ward 7 masks") / "a.png"
+    desk.queue.close(lose=True)
+    assert read_mask(file)[0, 0] == 0
+    desk.queue.viewer = desk.viewer
+    desk.queue.close()
+    desk.background.close()
+    assert (read_mask(file)[:4, :5] == 7).all()
+
+
+def test_a_mask_that_lies_elsewhere_is_not_shown_and_not_replaced(desk: QueueDesk, folder: Path) -> None:
+    file = folder.with_name("ward 7 masks") / "b.nii.gz"
+    moved = nibabel.load(file)
+    affine = moved.affine.copy()
+    affine[:3, 3] += 40
+    nibabel.save(nibabel.Nifti1Image(np.asarray(moved.dataobj), affine), file)
+    before = file.read_bytes()
+    desk.choose(folder)
+    desk.open(1)
+    assert [layer.name for layer in desk.viewer.layers] == ["b"]
+    assert "'b.nii.gz'" in desk.state.notice
+
+    image = desk.state.image
+    layer = Labels(np.zeros((3, *IMAGE.shape), np.uint8), **mask_layer_settings(image))
+    desk.masks.show(Mask(image, layer))
+    desk.editing.change(desk.mask, np.s_[0:1, 0:4, 0:5], np.full((1, 4, 5), 7, np.uint8), "Draw")
+    desk.queue.save()
+    desk.until(lambda: desk.state.problem)
+
+    assert "would replace a file" in desk.state.problem
+    assert file.read_bytes() == before
+    file.unlink()
+    desk.queue.save()
+    desk.until(lambda: file.exists() and not desk.mask.unsaved)
+    assert (read_mask(file)[0, :4, :5] == 7).all()
+
+
+def test_a_folder_of_two_series_is_listed_with_what_to_do(desk: QueueDesk, folder: Path) -> None:
+    for name, slices in (("a", 4), ("b", 3)):
+        for file in series(folder / "d" / name, numbered(slices, 20, 30)):
+            file.rename(folder / "d" / f"{name}{file.name}")
+    desk.choose(folder)
+    mixed = desk.state.queue[3]
+    assert (mixed.path.name, mixed.done) == ("d", False)
+    assert "put each into a folder of its own" in mixed.problem
+    desk.open(3)
+    assert "holds 2 images" in desk.state.problem
+
+
 def test_an_image_that_cannot_be_opened_leaves_the_one_before(desk: QueueDesk, folder: Path) -> None:
     desk.choose(folder)
     desk.open(0)
@@ -163,7 +274,15 @@ def test_a_folder_is_segmented_beside_the_window_and_a_bad_file_is_named(
     assert good.done
     assert read_mask(good.mask).max() >= 3
     assert "1 masks written, 0 were there; 1 could not be segmented" in panel.state.notice
+    correction = np.full_like(read_mask(good.mask), 5)
+    iio.imwrite(good.mask, correction)
+    panel.state.answer = "mask"
+    press(section.start)
+    until(lambda: panel.state.queue_share is None and "stay" in panel.state.notice)
+    assert (read_mask(good.mask) == correction).all()
     press(section.next)
     until(lambda: panel.state.problem)  # the bad one
     panel.controller.queue.open(1)
     until(lambda: panel.state.mask is not None)
+    assert section.save.isEnabled()
+    assert not section.next.isEnabled()

@@ -77,6 +77,7 @@ def test_each_channel_knows_the_whole_image_and_its_siblings(volume: str) -> Non
         "notices": (),
         "window": None,
         "frame_seconds": None,
+        "patient": "",
         "source": None,
         "channel": 0,
         "channels": 2,

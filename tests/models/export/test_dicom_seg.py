@@ -11,10 +11,12 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from napari_medseg.models.durable import WriteError
 from napari_medseg.models.errors import ImageError
-from napari_medseg.models.formats import open_image
+from napari_medseg.models.formats import open_image, parts
 from napari_medseg.models.image import MedicalImage
 from napari_medseg.models.reading import read_placed_mask
 from napari_medseg.models.writing import write_mask
+
+from ..formats import dicom_support
 
 AXIAL = ((1, 0, 0), (0, 1, 0))
 SAGITTAL = ((0, 1, 0), (0, 0, -1))
@@ -134,6 +136,77 @@ def test_it_refers_to_each_instance_in_its_study_and_space(tmp_path):
         assert list(groups.PlanePositionSequence[0].ImagePositionPatient) == place[derived]
 
 
+def references(segmentation: Dataset) -> dict[float, list[tuple[str, int | None]]]:
+    """Instance and frame that each frame refers to, by its height."""
+    found = {}
+    for groups in segmentation.PerFrameFunctionalGroupsSequence:
+        height = float(groups.PlanePositionSequence[0].ImagePositionPatient[2])
+        derived = groups.DerivationImageSequence
+        images = [one for item in derived for one in item.SourceImageSequence]
+        found[height] = [(one.ReferencedSOPInstanceUID, one.get("ReferencedFrameNumber")) for one in images]
+    return found
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_of_a_file_with_several_stacks_it_refers_to_the_frames_of_its_own(tmp_path, missing):
+    heights = [0, 3, 1, 2, 4, 5]
+    planes = [(height, stack) for height in heights for stack in "12" if not (missing and (height, stack) == (2, "2"))]
+    groups = [dicom_support.functional_group((0, 0, float(height)), stack=stack) for height, stack in planes]
+    file = dicom_support.enhanced(
+        tmp_path / "enhanced.dcm",
+        np.stack([np.full((16, 12), 10 * int(stack) + height, np.uint16) for height, stack in planes]),
+        groups,
+        StudyInstanceUID=generate_uid(),
+        FrameOfReferenceUID=generate_uid(),
+        SeriesNumber=1,
+    )
+    uid = pydicom.dcmread(file).SOPInstanceUID
+    seen = set()
+    for part in parts(file):
+        source = open_image(file, part.key)
+        values = np.asarray(source.image.data)[:, 0, 0] + 1000
+        stack = str(int(values.max()) // 10)
+        mask = np.zeros(source.image.mask_shape, np.uint8)
+        mask[:, 3:6, 2:4] = 1
+        write_mask(tmp_path / "mask.dcm", mask, source.image, source=source)
+        own = {float(height): [(uid, at)] for at, (height, of) in enumerate(planes, start=1) if of == stack}
+        assert references(segread(tmp_path / "mask.dcm")) == {float(height): [] for height in heights} | own
+        np.testing.assert_array_equal(read_placed_mask(tmp_path / "mask.dcm").data, mask)
+        seen.add(stack)
+    assert seen == {"1", "2"}
+
+
+@pytest.mark.parametrize("keyword", ["EchoTime", "InversionTime", "DiffusionBValue"])
+def test_of_a_series_with_several_images_of_a_place_it_refers_to_those_of_its_own(tmp_path, keyword):
+    shared = {
+        "StudyInstanceUID": generate_uid(),
+        "SeriesInstanceUID": generate_uid(),
+        "FrameOfReferenceUID": generate_uid(),
+        "Modality": "MR",
+        "SeriesNumber": 1,
+    }
+    fewer = (3,) if keyword == "DiffusionBValue" else ()  # as many at each place would be taken for points of time
+    written = {}
+    for level in (10, 80):
+        volume = np.full((4, 16, 12), level, np.uint16) + np.arange(4, dtype=np.uint16)[:, None, None]
+        values = {**shared, keyword: float(level)}
+        left_out = fewer if level == 80 else ()
+        folder = tmp_path / "series" / str(level)
+        for file in dicom_support.series(folder, volume, origin=(0, 0, 0), leave_out=left_out, **values):
+            one = pydicom.dcmread(file)
+            written[level, float(one.ImagePositionPatient[2])] = [(one.SOPInstanceUID, None)]
+            file.rename(tmp_path / "series" / f"{level}-{file.name}")
+    seen = set()
+    for part in parts(tmp_path / "series"):
+        source = open_image(tmp_path / "series", part.key)
+        level = int(np.asarray(source.image.data).min())
+        write_mask(tmp_path / "mask.dcm", np.ones(source.image.mask_shape, np.uint8), source.image, source=source)
+        expected = {height: where for (of, height), where in written.items() if of == level}
+        assert references(segread(tmp_path / "mask.dcm")) == expected
+        seen.add(level)
+    assert seen == {10, 80}
+
+
 def test_a_single_slice_and_one_frame_of_a_file_that_lies_nowhere(tmp_path):
     for name in ("CT_small.dcm", "JPEG2000.dcm"):
         source = open_image(get_testdata_file(name))
@@ -155,6 +228,9 @@ def test_where_a_slice_is_missing_the_others_keep_their_places(tmp_path):
     mask = phantom(source.image)
     assert len(mask) == 6
     write_mask(tmp_path / "mask.dcm", mask, source.image, source=source)
+    slices = [pydicom.dcmread(file) for file in (tmp_path / "series").iterdir()]
+    own = {float(one.ImagePositionPatient[2]): [(one.SOPInstanceUID, None)] for one in slices}
+    assert references(pydicom.dcmread(tmp_path / "mask.dcm")) == {35.0: []} | own
     again = read_placed_mask(tmp_path / "mask.dcm")
     np.testing.assert_array_equal(again.data, mask)
     np.testing.assert_allclose(again.geometry.affine, source.image.geometry.affine, atol=1e-3)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom.data
 import pytest
+import zarr
 
 from napari_medseg.models.durable import WriteError
 from napari_medseg.models.errors import CancelledError, ImageError
@@ -18,6 +19,7 @@ from napari_medseg.models.export.stores import copy_store
 from napari_medseg.models.formats import OpenedImage, open_image
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.models.reading import read_mask
+from napari_medseg.models.streaming.partial import Partial
 
 MASKS = [key for key in EXPORTS if key not in ("coco", "geojson", "csv", "csv-slices")]
 
@@ -150,3 +152,28 @@ def test_a_mask_on_the_disk_stays_there(tmp_path: Path) -> None:
     assert snapshot(tmp_path / "new") == before
     copy_store(store.path, tmp_path / "new" / "mask.ome.zarr")  # an older one is replaced
     assert snapshot(tmp_path / "new") == before
+
+
+def test_a_mask_on_the_disk_takes_the_place_of_older_labels_and_of_nothing_else(tmp_path: Path) -> None:
+    store = LabelStore.create(tmp_path / "store", (60, 70), "YX", (0.5, 0.5), "um")
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    datasets = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1]}]}]
+    ome = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    image = zarr.open_group(tmp_path / "slide.ome.zarr", mode="w", zarr_format=3, attributes={"ome": ome})
+    image.create_array("0", data=np.full((60, 70), 7, np.uint16))
+    (tmp_path / "work.ome.zarr").mkdir()
+    (tmp_path / "work.ome.zarr" / "thesis.txt").write_text("years of it")
+    (tmp_path / "file.ome.zarr").write_text("a note")
+    (tmp_path / "patients").mkdir()
+    before = snapshot(tmp_path)
+    for name, said in {
+        "slide.ome.zarr": r"is an image, not a mask, .* Nothing was written; .*'slide_mask\.ome\.zarr', would work",
+        "work.ome.zarr": "is something else, not a mask",
+        "file.ome.zarr": "is something else, not a mask",
+        "patients": r"'patients\.ome\.zarr' would work",
+    }.items():
+        with pytest.raises(WriteError, match=said):
+            copy_store(store.path, tmp_path / name)
+        with pytest.raises(WriteError, match=said):
+            Partial.begin(tmp_path / name, "the work")
+    assert snapshot(tmp_path) == before

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from napari_medseg.models.durable import WriteError
 from napari_medseg.models.errors import ImageError
+from napari_medseg.models.formats import ome_zarr_metadata as ngff
 from napari_medseg.models.formats import open_image, parts
 from napari_medseg.models.formats.ome_zarr_writing import write_ome_zarr_labels
 from napari_medseg.models.geometry import Geometry
 from napari_medseg.models.image import MedicalImage
+from napari_medseg.models.label_store import LabelStore
 from napari_medseg.models.reading import read_image, read_mask, read_placed_mask
 
 in_files = settings(
@@ -112,6 +114,31 @@ def test_labels_are_added_to_an_image_which_stays_as_it_is(tmp_path: Path, versi
     np.testing.assert_array_equal(read_mask(folder), phantom_mask(image) + 1)
     wanted = 2 if version == "0.4" else 3
     assert zarr.open_array(folder / "labels" / "medseg" / "0", mode="r").metadata.zarr_format == wanted
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_labels_of_an_image_that_does_not_begin_at_0_lie_on_it_for_other_programs(tmp_path: Path, version: str) -> None:
+    axes = [{"name": "c", "type": "channel"}] + [
+        {"name": name, "type": "space", "unit": unit} for name, unit in [("y", "millimeter"), ("x", "micrometer")]
+    ]
+    level = [{"type": "scale", "scale": [1, 0.001, 0.5]}, {"type": "translation", "translation": [0, 0.1, 200]}]
+    whole = [{"type": "translation", "translation": [0, 0, 30]}]
+    datasets = [{"path": "0", "coordinateTransformations": level}]
+    multiscales = [{"version": version, "axes": axes, "datasets": datasets, "coordinateTransformations": whole}]
+    new = version == "0.5"
+    attributes = {"ome": {"version": version, "multiscales": multiscales}} if new else {"multiscales": multiscales}
+    folder = tmp_path / "a.ome.zarr"
+    group = zarr.open_group(folder, mode="w", zarr_format=3 if new else 2, attributes=attributes)
+    group.create_array("0", data=np.ones((2, 600, 20), np.uint8))
+    image = read_image(folder)
+    write_ome_zarr_labels(folder, phantom_mask(image), image)
+    written = ngff.multiscale(ngff.attributes(folder / "labels" / "medseg"), "labels")
+    assert (written.unit, written.spacing) == ("um", (1, 0.5))
+    assert written.translations == (pytest.approx((100, 230)), pytest.approx((100.5, 230.25)))
+    opened = open_image(folder, "labels/medseg")
+    assert [one.shape for one in opened.levels] == [(300, 10)]
+    np.testing.assert_array_equal(read_mask(folder), phantom_mask(image))
+    assert new is False or LabelStore.open(folder / "labels" / "medseg").spacing == (1, 0.5)
 
 
 def test_labels_of_other_programs_stay_in_the_list(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""The mask that an earlier window left of a large image, and where a new one begins. For any thread."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari.layers import Image
+
+from napari_medseg.models.errors import MedSegError
+from napari_medseg.models.label_store import LabelStore
+
+from ..editing.identity import digest_of
+from ..image_layers import LARGE, mask_shape
+from .folder import MaskFolder, is_elsewhere, kept_folders, new_folder
+
+_log = logging.getLogger(__name__)
+
+ELSEWHERE = "Another window has the mask of this image. What is drawn here begins a mask of its own."
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What there is of the mask of an image.
+
+    Attributes:
+        folder: held; None if there is none that can be had.
+        store: its labels.
+        said: what the user should know; "" if nothing.
+    """
+
+    folder: MaskFolder | None = None
+    store: LabelStore | None = None
+    said: str = ""
+
+    def drop(self) -> None:
+        """Let another window have it."""
+        if self.folder is not None:
+            self.folder.let_go()
+
+
+def find_mask(project: Path, image: Image) -> Found:
+    """The newest whole mask of an image that can be opened; one that cannot be is passed over and left as it is."""
+    shape, digest, said = mask_shape(image), _digest(image), ""
+    for folder in kept_folders(project, shape, digest):
+        if not folder.whole:
+            continue
+        try:
+            folder.hold()
+            return Found(folder, LabelStore.open(folder.labels), said)
+        except MedSegError as error:
+            _log.warning("%s cannot be opened", folder.path, exc_info=error)
+            folder.let_go()
+            said = said or f"A mask of this image could not be opened and was left as it is. {error}"
+    return Found(said=said or (ELSEWHERE if is_elsewhere(project, shape, digest) else ""))
+
+
+def folder_to_fill(project: Path, image: Image, model: str, answer: str) -> MaskFolder:
+    """Where a model shall put its labels: where it was interrupted, or a new place; held.
+
+    Raises:
+        WriteError: no permission, no space, ...
+    """
+    shape, digest = mask_shape(image), _digest(image)
+    for folder in kept_folders(project, shape, digest):
+        if not folder.whole and (folder.model, folder.answer) == (model, answer):
+            folder.hold()
+            return folder
+    return new_folder(project, digest(), shape, model, answer)
+
+
+def _digest(image: Image) -> Callable[[], bytes]:
+    return functools.cache(lambda: digest_of(image, LARGE))

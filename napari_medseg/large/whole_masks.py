@@ -1,0 +1,135 @@
+"""Which large image has which mask: found on the disk, shown as a pyramid, and let go of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.layers import Image
+
+from napari_medseg.models.label_store import LabelStore
+
+from ..background import Background
+from ..state import PanelState
+from .finding import Found, find_mask
+from .folder import FOLDER, MaskFolder
+from .layers import channels_of, pyramid_layer, shown_levels
+from .open_part import LargeMask
+
+
+class WholeMasks:
+    """One mask for each large image.
+
+    Args:
+        viewer: napari's.
+        state: says which project is open.
+        background: where masks are looked for.
+    """
+
+    def __init__(self, viewer: Any, state: PanelState, background: Background) -> None:
+        self.viewer, self._state, self._background = viewer, state, background
+        self._known: dict[Image, LargeMask | None] = {}  # None: there is none
+        self._looking: dict[Image, list[Callable[[], None]]] = {}  # with what waits for the answer
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        self._let_go_of_all()
+        self.viewer = None
+
+    def of(self, image: Image) -> LargeMask | None:
+        """The mask of an image; None if it has none, or it was not found yet."""
+        return self._known.get(image)
+
+    def awaited(self, image: Image) -> bool:
+        """Whether something waits until it is known if the image has a mask."""
+        return bool(self._looking.get(image))
+
+    def wait(self, image: Image, then: Callable[[], None]) -> bool:
+        """Whether the mask of an image is still looked for; `then` is called when that is over."""
+        waiting = self._looking.get(image)
+        if waiting is None:
+            return False
+        waiting.append(then)
+        return True
+
+    def look(self, image: Image, found: Callable[[LargeMask | None, str], None], failed: Callable[[str], None]) -> None:
+        """Look whether there is a mask of an image that was made before, and show it; once for each image.
+
+        Args:
+            image: a large one.
+            found: called with the mask and with what the user should know, or "".
+            failed: called with what is wrong with the image or the disk.
+        """
+        if image in self._known or image in self._looking:
+            return
+        waiting = self._looking[image] = []
+        project = self._state.project
+
+        def show(there: Found) -> None:
+            if self._looking.get(image) is not waiting:  # the image was closed, or the project
+                there.drop()
+                return
+            del self._looking[image]
+            large = self._known.setdefault(image, None)
+            if large is not None:  # it was segmented meanwhile
+                there.drop()
+            elif there.folder is not None and there.store is not None:
+                large = self.show(image, there.folder, there.store)
+            found(large, there.said)
+            for call in waiting:
+                call()
+
+        def give_up(reason: str) -> None:
+            if self._looking.get(image) is waiting:
+                del self._looking[image]
+                failed(reason)
+
+        self._background.run(lambda: find_mask(project, image), show, give_up)
+
+    def show(self, image: Image, folder: MaskFolder, store: LabelStore) -> LargeMask | None:
+        """The pyramid of a mask, above its image, in place of an earlier one; None if the image is gone."""
+        layers = self.viewer.layers
+        if image not in layers:
+            folder.let_go()
+            self._known.pop(image, None)
+            return None
+        earlier = self._known.get(image)
+        if earlier is not None:
+            self._give_way(earlier)
+        large = LargeMask(image, folder, store, pyramid_layer(image, shown_levels(store)))
+        self._known[image] = large
+        above = max(layers.index(layer) for layer in channels_of(image, layers))
+        layers.insert(above + 1, large.layer)
+        return large
+
+    def closed(self, image: Any) -> LargeMask | None:
+        """An image was closed: its mask, which is not let go of yet; None if it had none."""
+        self._looking.pop(image, None)
+        return self._known.pop(image, None)
+
+    def leave_project(self) -> bool:
+        """Another project is open: take away what is shown of the one before; whether anything was."""
+        layers = self.viewer.layers
+        shown = [large.layer for large in self._known.values() if large is not None and large.layer in layers]
+        self._let_go_of_all()
+        for layer in shown:
+            layers.remove(layer)
+        return bool(shown)
+
+    def _let_go_of_all(self) -> None:
+        for large in self._known.values():
+            if large is not None:
+                large.folder.let_go()
+        self._known.clear()
+        self._looking.clear()
+
+    def _give_way(self, earlier: LargeMask) -> None:
+        """A mask that was corrected stays, hidden and on the disk, as does one of another project; another one goes."""
+        layers, folder = self.viewer.layers, earlier.folder
+        if folder.edited or folder.patch is not None or folder.path.parent != self._state.project / FOLDER:
+            earlier.layer.visible = False
+            folder.let_go()
+            return
+        if earlier.layer in layers:
+            layers.remove(earlier.layer)
+        self._background.run(folder.remove)
