@@ -99,36 +99,6 @@ def test_a_slide_is_segmented_in_its_file_and_a_part_of_it_is_accepted(
     assert record.predicted_key
 
 
-def test_a_segmentation_that_is_asked_for_twice_begins_once_and_another_project_gets_no_part(
-    open_panel: Any, until: Any, press: Any, qtbot: Any, slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    panel = open_panel()
-    state, segmenting = panel.state, panel.controller.segmenting
-    panel.controller.open_images([slide])
-    until(lambda: state.large and state.choice() is not None)
-
-    def edit() -> None:
-        look_at(panel, qtbot, 700, 900, 8)
-        press(panel.large.edit)
-        until(lambda: state.in_part and not state.part_busy)
-        state.mask.data_setitem((np.array([9]), np.array([9])), 1)
-
-    asked: list[Any] = []
-    monkeypatch.setattr(segmenting, "_ask", asked.append)
-    edit()
-    segmenting.start()  # the part is put back first, which takes its time
-    segmenting.start()
-    until(lambda: not state.in_part)
-    assert len(asked) == 1
-    state.segmenting = None
-
-    edit()
-    panel.controller.open_project(tmp_path / "other")
-    until(lambda: state.project == tmp_path / "other" and not state.in_part)
-    assert not list((tmp_path / "other").glob("large/*"))
-    assert [layer.name for layer in panel.controller.viewer.layers] == ["slide"]
-
-
 def test_a_small_image_is_none_of_this(open_panel: Any, until: Any, discs: np.ndarray, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "small.tif", discs)
     panel = open_panel()
