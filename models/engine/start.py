@@ -64,6 +64,12 @@ def reach(address: str, security: Any, timeout: float) -> Any:
                 self._loop_runner.stop()  # or dask would leave its thread and its sockets
                 raise
 
+        def __del__(self) -> None:
+            """Nothing, where dask's closes what was forgotten.
+
+            The garbage collector comes by while another client starts, whose lock that would wait for, for ever.
+            """
+
     try:
         return Connection(address, security=security, timeout=timeout, set_as_default=False, name="medseg")
     except (OSError, TimeoutError) as error:

@@ -242,3 +242,17 @@ class TestRuntimeFolder:
         monkeypatch.setenv("MEDSEG_RUNTIME", str(tmp_path / "r"))
         with pytest.raises(EngineError, match="is a link"):
             runtime_folder()
+
+
+def test_a_forgotten_connection_does_not_wait_for_one_that_is_being_made() -> None:
+    from distributed import LocalCluster
+    from distributed.utils import LoopRunner
+
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
+        forgotten = start.reach(cluster.scheduler_address, None, WAIT)
+        with LoopRunner._lock:  # as long as another one starts; the garbage collector may come by in between
+            collected = threading.Thread(target=forgotten.__del__, daemon=True)
+            collected.start()
+            collected.join(10)
+            assert not collected.is_alive()
+        forgotten.close()
