@@ -53,7 +53,7 @@ def on_the_grid(image: MedicalImage, mask: MedicalImage) -> MedicalImage:
         The mask with background around it, if its voxels are voxels of the image; the mask itself else.
     """
     here, there = image.geometry, mask.geometry
-    if here is None or there is None or "ZYX" not in (image.axes[-3:], image.axes[-4:-1]) or "T" in image.axes:
+    if here is None or there is None or image.axes.replace("C", "") != "ZYX":
         return mask
     lengths = (1,) * (3 - mask.data.ndim) + mask.data.shape
     if len(lengths) != 3 or lengths == image.mask_shape:

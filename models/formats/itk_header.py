@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 from ..errors import ImageError
 from ..units import METRES, known_length
+from .beside import file_beside
 
 DEFLATE_AT_BEST = 1032
 """Deflate makes nothing so many times smaller."""
@@ -83,7 +84,7 @@ def read_itk_header(path: Path) -> ItkHeader:
     else:
         packed = fields.get("compresseddata", "").lower() == "true" or fields.get("binarydata", "").lower() == "false"
     local = not named or named.upper() == "LOCAL"
-    files = [path] if local else [_beside(path, name) for name in _names(named, rest)]
+    files = [path] if local else [_there(path, name) for name in _names(named, rest)]
     return ItkHeader(fields, sum(file.stat().st_size for file in files), packed)
 
 
@@ -131,19 +132,14 @@ def _names(named: str, rest: list[str]) -> list[str]:
     return [form % number for number in numbers[:100_000]]
 
 
-def _beside(path: Path, name: str) -> Path:
-    """The file `name` in the folder of `path`; no other place is looked at."""
-    if PurePosixPath(name).name != name or PureWindowsPath(name).name != name:
-        raise ImageError(
-            f"'{path.name}' says that its pixels are in '{name}', outside its folder. Put both files in one folder and "
-            "export it again."
-        )
-    if not path.with_name(name).is_file():
+def _there(path: Path, name: str) -> Path:
+    file = file_beside(path, name)
+    if not file.is_file():
         raise ImageError(
             f"The pixels of '{path.name}' are in a file of their own, '{name}', which is missing. Copy both into one "
             "folder."
         )
-    return path.with_name(name)
+    return file
 
 
 def _finite(number: str) -> bool:

@@ -6,11 +6,12 @@ patient's stack must not pass for a dark one.
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import tifffile
 
 from ..errors import ImageError
+from .beside import file_beside
 
 _DENSEST = 4096
 """No compression that is decoded here makes pixels so many times smaller (LZW, the densest, about 2700)."""
@@ -25,12 +26,7 @@ def check_siblings(tif: tifffile.TiffFile, path: Path) -> None:
         return
     described = tifffile.xml2dict(tif.ome_metadata).get("OME", {})
     for name in sorted(_other_files(described, described.get("UUID"))):
-        if PurePosixPath(name).name != name or PureWindowsPath(name).name != name:
-            raise ImageError(
-                f"'{path.name}' says that part of it is in '{name}', outside its folder. "
-                "Put all its files in one folder and export it again."
-            )
-        if not path.with_name(name).is_file():
+        if not file_beside(path, name).is_file():
             raise ImageError(
                 f"'{path.name}' is one of several files of an image, and '{name}' is missing. "
                 "Copy all of them into one folder."
