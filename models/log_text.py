@@ -13,7 +13,7 @@ _CODE = re.compile(r'^\s*File "')
 
 
 class WithoutFolders(logging.Formatter):
-    """Writes "…/scan.nii" for "/home/me/Jane Doe/scan.nii", in messages and in the texts of errors."""
+    """Writes "…/scan.nii" for "/scans/Jane Doe/scan.nii", in messages and in the texts of errors."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's text, tracebacks included."""
