@@ -12,7 +12,7 @@ from napari_medseg.models.errors import ImageError
 from napari_medseg.trainer.ledger import AlreadyAccepted, CorrectionRecord, Effort, Ledger
 
 from .background import Background
-from .image_layers import METADATA_KEY, channel_siblings, medical_image
+from .image_layers import channel_siblings, medical_image, noted_of
 from .masks import Masks
 from .state import PanelState
 
@@ -99,7 +99,7 @@ def origin_of(layer: Any) -> str:
 
     The whole path, since files of two patients may have one name; the ledger keeps a salted hash of it alone.
     """
-    if patient := (layer.metadata.get(METADATA_KEY) or {}).get("patient"):
+    if patient := noted_of(layer).get("patient"):
         return str(patient)
     path = _path_of(layer)
     return str(Path(path).absolute()) if path else str(layer.name)
@@ -107,12 +107,12 @@ def origin_of(layer: Any) -> str:
 
 def file_of(layer: Any) -> str:
     """The same, in short, to be shown."""
-    if (layer.metadata.get(METADATA_KEY) or {}).get("patient"):
+    if noted_of(layer).get("patient"):
         return "the patient of the file"
     path = _path_of(layer)
     return Path(path).name if path else str(layer.name)
 
 
 def _path_of(layer: Any) -> str | None:
-    noted = (layer.metadata.get(METADATA_KEY) or {}).get("path")
+    noted = noted_of(layer).get("path")
     return noted or getattr(layer.source, "path", None)

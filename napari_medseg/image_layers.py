@@ -15,6 +15,8 @@ from napari_medseg.models.image import AXES, Array, MedicalImage
 from napari_medseg.models.memory import check_fits_in_memory
 from napari_medseg.models.units import METRES, in_unit_of_x, known_length
 
+from .layer_pixels import full_size, reading
+
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
@@ -90,8 +92,12 @@ def channel_siblings(layer: Layer, layers: Iterable[Layer]) -> tuple[Layer, ...]
 
 def first_channel(layer: Image, layers: Iterable[Layer]) -> Layer:
     """The layer that stands for all channels of an image."""
-    channels = [layer, *channel_siblings(layer, (other for other in layers if is_image(other)))]
-    return min(channels, key=lambda one: int(noted_of(one).get("channel", 0)))
+    return in_order(layer, channel_siblings(layer, (other for other in layers if is_image(other))))[0]
+
+
+def in_order(layer: Any, siblings: Iterable[Any]) -> list[Any]:
+    """A layer and those of the other channels of its image, as the channels are numbered."""
+    return sorted([layer, *siblings], key=lambda one: int(noted_of(one).get("channel", 0)))
 
 
 def is_image(layer: Any) -> bool:
@@ -115,7 +121,7 @@ def is_large(layer: Image) -> bool:
     noted = noted_of(layer)
     if not noted.get("path") or "part_of" in noted:
         return False
-    data = layer.data[0] if layer.multiscale else layer.data
+    data = full_size(layer)
     size = float(np.prod(data.shape, dtype=float))
     plane = float(np.prod(mask_shape(layer)[-2:], dtype=float))
     return size * np.dtype(data.dtype).itemsize >= LARGE and (not isinstance(data, np.ndarray) or plane > _PAINTABLE)
@@ -287,14 +293,7 @@ def _stacked(layers: Sequence[Image]) -> Array:
 
 def _pixels(layer: Image) -> Array:
     """The full-size pixels in memory."""
-    data = layer.data[0] if layer.multiscale else layer.data
-    try:
+    data = full_size(layer)
+    with reading(layer):
         check_fits_in_memory(int(np.prod(data.shape, dtype=np.float64)) * np.dtype(data.dtype).itemsize, layer.name)
         return np.asarray(data)
-    except ImageError:
-        raise
-    except Exception as error:  # a lazy array fails in any way that its source can
-        raise ImageError(
-            f"The pixels of layer '{layer.name}' cannot be had ({error}). Is the disk or server they come from still "
-            "connected? Open the file again."
-        ) from error

@@ -20,6 +20,7 @@ from .engine_link import EngineLink
 from .image_layers import channel_siblings, is_large, medical_image, noted_of
 from .large.folder import MaskFolder
 from .large.large_masks import LargeMasks
+from .layer_pixels import full_size
 from .looking import Doubts
 from .masks import Masks
 from .state import PanelState
@@ -71,7 +72,7 @@ class Segmenting:
             self._state.segmenting = 0.0  # from now on, or a second key begins a second one
             self._large.done(lambda: self._ask(lambda: self._by_file(layer, model, ledger, instances)), self._ended)
         else:
-            pixels, siblings = _pixels(layer), channel_siblings(layer, self.viewer.layers)
+            pixels, siblings = full_size(layer), channel_siblings(layer, self.viewer.layers)
             self._ask(lambda: self._in_memory(layer, pixels, siblings, model, ledger, instances))
 
     def cancel(self) -> None:
@@ -152,7 +153,7 @@ class Segmenting:
 
     def _show(self, layer: Image, pixels: Any, answer: _Answer, model: str) -> None:
         self._ended()
-        same = layer in self.viewer.layers and _pixels(layer) is pixels
+        same = layer in self.viewer.layers and full_size(layer) is pixels
         if not same or not self._masks.propose(layer, answer.labels, answer.predicted, model):
             self._state.notice = "The image was closed or changed while it was segmented, so the answer was dropped."
             return
@@ -208,8 +209,3 @@ def _made_ready(prediction: Prediction, instances: bool) -> _Answer:
     if instances and predicted.dtype == np.uint8:
         predicted = predicted.astype(np.uint16)  # a brush may add object 256
     return _Answer(predicted.copy(), predicted, 255 - prediction.confidence, bool(predicted.any()))
-
-
-def _pixels(layer: Image) -> Any:
-    """The array that a layer shows at full size."""
-    return layer.data[0] if layer.multiscale else layer.data

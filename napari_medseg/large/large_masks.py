@@ -15,11 +15,12 @@ from napari_medseg.models.label_store import LabelStore
 
 from ..background import Background
 from ..image_layers import is_large
+from ..layer_pixels import pixels_at
 from ..masks import Mask, Masks
 from ..state import PanelState
 from .finding import folder_to_fill
 from .folder import FOLDER, MaskFolder
-from .layers import channels_of, part_images, part_pixels, shown_levels
+from .layers import channels_of, part_images, shown_levels
 from .open_part import LargeMask, Part, begun, mask_to_correct, put_back
 from .part import Box, is_far, look_at, part_in_view
 from .whole_masks import WholeMasks
@@ -224,7 +225,7 @@ class LargeMasks:
             importlib.import_module("pandas")  # or napari's first mask does, for a second, in the window's thread
 
             folder, store = begun(project, image) if known is None else (known.folder, known.store)
-            pixels = [part_pixels(layer, box) for layer in layers]
+            pixels = [pixels_at(layer, box) for layer in layers]
             labels = store.read(box)
             folder.patch = box
             folder.note()

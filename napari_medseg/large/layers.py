@@ -13,11 +13,10 @@ from napari.layers import Image, Labels
 from napari.layers._multiscale_data import MultiScaleData
 from napari.utils.transforms import Affine
 
-from napari_medseg.models.errors import ImageError
 from napari_medseg.models.geometry import Geometry
 from napari_medseg.models.label_store import LabelStore
 
-from ..image_layers import METADATA_KEY, channel_siblings, geometry_of, mask_layer_settings, noted_of
+from ..image_layers import METADATA_KEY, channel_siblings, geometry_of, in_order, mask_layer_settings, noted_of
 from .level import Level
 
 Array = npt.NDArray[Any]
@@ -49,22 +48,6 @@ def _scaled(box: Box, full: Sequence[int], shape: Sequence[int]) -> Box:
         factor = long / short
         scaled.append(slice(round(side.start / factor), round(side.stop / factor)))
     return tuple(scaled)
-
-
-def part_pixels(layer: Image, box: Box) -> Array:
-    """The pixels of a part, with its colours; takes its time.
-
-    Raises:
-        ImageError: they cannot be had.
-    """
-    data = layer.data[0] if layer.multiscale else layer.data
-    try:
-        return np.ascontiguousarray(np.asarray(data[box]))
-    except Exception as error:  # a lazy array fails in any way that its source can
-        raise ImageError(
-            f"The pixels of layer '{layer.name}' cannot be had ({error}). Is the disk or server they come from still "
-            "connected? Open the file again."
-        ) from error
 
 
 def part_images(layers: Sequence[Image], pixels: Sequence[Array], box: Box) -> list[Image]:
@@ -100,8 +83,7 @@ def part_settings(layer: Image, box: Box) -> dict[str, Any]:
 
 def channels_of(image: Image, layers: Any) -> list[Image]:
     """All layers of a large image, in the order of its channels."""
-    found = [image, *channel_siblings(image, layers)]
-    return sorted(found, key=lambda layer: int(noted_of(layer).get("channel", 0)))
+    return in_order(image, channel_siblings(image, layers))
 
 
 def _part_geometry(layer: Image, box: Box) -> Geometry | None:

@@ -21,10 +21,10 @@ from napari_medseg.models.prompts.proposal import Proposal
 
 from ..background import Background
 from ..engine_link import EngineLink
-from ..image_layers import channel_siblings, mask_shape
+from ..image_layers import channel_siblings, in_order, mask_shape
 from .limits import image_limits
 from .part import Part, part_for
-from .plane_image import Plane, in_order, plane_image
+from .plane_image import Plane, plane_image
 
 KEPT = 8
 """Planes at most whose names are kept; the predictor keeps as many, or fewer if they are large."""

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_medseg.models.errors import ImageError
 from napari_medseg.models.intensity import intensity_limits
+
+from ..layer_pixels import full_size, reading
 
 SAMPLED = 2**21
 """Pixels that are looked at, about, evenly spread over an image in memory."""
@@ -40,18 +41,13 @@ def image_limits(layers: Sequence[Any]) -> npt.NDArray[np.float64]:
     Raises:
         ImageError: the pixels cannot be had.
     """
-    try:
+    with reading(layers[0]):
         return np.concatenate([intensity_limits(_sample(layer)) for layer in layers])
-    except Exception as error:  # a lazy array fails in any way that its source can
-        raise ImageError(
-            f"The pixels of layer '{layers[0].name}' cannot be had ({error}). Is the disk or server they come from "
-            "still connected? Open the file again."
-        ) from error
 
 
 def _sample(layer: Any) -> npt.NDArray[Any]:
     """Some pixels, (N, C)."""
-    channels = 1 if not layer.rgb else int((layer.data[0] if layer.multiscale else layer.data).shape[-1])
+    channels = 1 if not layer.rgb else int(full_size(layer).shape[-1])
     data = _level(layer.data, channels) if layer.multiscale else layer.data
     sides = data.shape[:-1] if layer.rgb else data.shape
     if isinstance(data, np.ndarray) and not isinstance(data, np.memmap):

@@ -12,7 +12,7 @@ from napari.layers import Points, Shapes
 
 from napari_medseg.models.prompts.prompts import Box, Lasso, Point, Position, Prompt, Scribble
 
-from ..image_layers import METADATA_KEY, mask_layer_settings
+from ..image_layers import METADATA_KEY, mask_layer_settings, noted_of
 from .aiming import Plane, canvas_pixels
 
 POSITIVE, NEGATIVE = "#43e07f", "#ff5f57"
@@ -53,7 +53,7 @@ class Overlay:
 
     def owns(self, layer: Any) -> bool:
         """Whether a layer is one of these, also while it is just being added."""
-        return isinstance(layer, Points | Shapes) and bool((layer.metadata.get(METADATA_KEY) or {}).get("overlay"))
+        return isinstance(layer, Points | Shapes) and bool(noted_of(layer).get("overlay"))
 
     def hide(self) -> None:
         """Take the layers away."""

@@ -12,13 +12,13 @@ from napari_medseg.models.prompts.propagation import Followed
 from ..background import Background
 from ..editing import Editing
 from ..engine_link import EngineLink
-from ..image_layers import axes_of, channel_siblings, mask_shape
+from ..image_layers import axes_of, channel_siblings, in_order, mask_shape
 from ..looking import Doubts
 from ..looking.camera import go_to
 from ..masks import Masks
 from ..prompting.aiming import shown_plane
 from ..prompting.limits import image_limits
-from ..prompting.plane_image import in_order, plane_image
+from ..prompting.plane_image import plane_image
 from ..state import PanelState
 from .ready import Ready, made_ready, region_of
 from .run import Run
