@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from napari.layers import Image
@@ -68,3 +69,19 @@ class LargeDesk(Desk):
         if self._open:
             self.large.close()
         super().close(lose=lose)
+
+
+def paint(desk: LargeDesk, row: int, column: int, label: int = 3) -> None:
+    """A dab of napari's brush, at a pixel of the slide."""
+    layer = desk.state.mask
+    layer.mode, layer.brush_size = "paint", 5
+    layer.paint(np.round(layer.world_to_data((row * STEP[0], column * STEP[1]))), label)
+
+
+def answer(desk: LargeDesk, value: int, folder: Any = None) -> Path:
+    """A model's answer: this label along the left side of the slide."""
+    folder = folder or desk.large.folder_for(desk.image, "nuclei", "instances")
+    store = LabelStore.create(folder.labels, SHAPE, "YX", STEP, "um", dtype=np.uint32)
+    store.write((slice(0, 1500), slice(0, 100)), np.full((1500, 100), value, np.uint32))
+    desk.large.segmented(desk.image, folder, value)
+    return folder.path

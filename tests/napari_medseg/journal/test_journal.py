@@ -1,57 +1,21 @@
-"""What was done is on the disk, can be gone on with, and is gone once the ledger has it; whatever the disk does."""
+"""What was done is on the disk, can be gone on with, and is gone once the ledger has it."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from napari_medseg.editing import journal
 from napari_medseg.editing.identity import digest_of
 from napari_medseg.editing.journal_file import MAGIC, framed, payloads
 from napari_medseg.editing.records import unpacked
 from napari_medseg.editing.restoring import read_draft
 from napari_medseg.models.prompts import Prompts
 
-from .editing_support import Desk
-
-IMAGE = np.random.default_rng(0).integers(0, 255, (40, 50), np.uint8)
-EMPTY = np.zeros((40, 50), np.uint8)
-
-
-@pytest.fixture
-def desks(tmp_path: Path) -> Iterator[Any]:
-    """Opens windows on one project, each with the image."""
-    made: list[Desk] = []
-
-    def open_one(image: np.ndarray = IMAGE) -> Desk:
-        made.append(Desk(tmp_path, image))
-        return made[-1]
-
-    yield open_one
-    for desk in made:
-        desk.close()
-
-
-@pytest.fixture
-def worked(desks: Any) -> Desk:
-    """Two strokes, a tool with prompts, and one step undone."""
-    desk = desks()
-    desk.draw(EMPTY.copy())
-    desk.mask.layer.mode = "paint"
-    desk.mask.layer.paint((5, 5), 1)
-    desk.mask.layer.paint((20, 20), 2)
-    desk.editing.change(
-        desk.mask, np.s_[8:12, 8:12], np.full((4, 4), 300), "Tool", prompts=Prompts().lasso([(1, 1), (9, 1), (5, 9)])
-    )
-    desk.editing.change(desk.mask, np.s_[0:2, 0:2], np.ones((2, 2), np.uint8), "Undone")
-    desk.editing.undo()
-    desk.settle()
-    return desk
+from ..editing_support import Desk
+from .support import EMPTY, IMAGE
 
 
 def reopened(desks: Any) -> Desk:
@@ -238,14 +202,14 @@ def test_drafts_move_to_the_project_that_is_opened(worked: Desk, tmp_path: Path)
 def test_nothing_in_a_draft_tells_whose_it_is(desks: Any) -> None:
     desk = desks()
     desk.image.name = "Jane Doe 1970-01-01"
-    desk.draw(EMPTY.copy()).layer.name = "/home/jane/scan.nii"
+    desk.draw(EMPTY.copy()).layer.name = "/vault/jane/scan.nii"
     desk.mask.layer.paint((5, 5), 1)
     desk.settle()
     (path,) = desk.drafts
 
     content = path.read_bytes()
 
-    for secret in (b"Jane", b"scan", b"home", digest_of(desk.image)):
+    for secret in (b"Jane", b"jane", b"scan", b"vault", digest_of(desk.image)):
         assert secret not in content
         assert secret not in path.name.encode()
 
@@ -274,131 +238,3 @@ def test_files_that_are_no_drafts_are_not_offered(desks: Any, tmp_path: Path, co
 
     assert desk.state.draft is None
     assert not desk.state.problem
-
-
-def test_a_full_disk_is_said_once_and_everything_is_written_when_there_is_room(
-    desks: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    resource = pytest.importorskip("resource")
-    monkeypatch.setattr(journal, "AGAIN", 0.1)
-    desk = desks()
-    desk.draw(EMPTY.copy()).layer.paint((5, 5), 1)
-    desk.settle()
-    problems: list[str] = []
-    desk.state.events.problem.connect(problems.append)
-
-    with _no_file_may_be_larger_than(resource, 100):
-        for row in (15, 25, 35):
-            desk.mask.layer.paint((row, 20), 2)
-            assert not desk.editing.keeping.wait()
-        desk.pump()
-        assert desk.editing.keeping.failing
-        assert len(problems) == 1
-        assert "would not survive a crash" in problems[0]
-        assert "Traceback" not in problems[0]
-
-    desk.until(lambda: not desk.editing.keeping.failing)
-    desk.pump()
-    assert problems[1:] == [""]
-    np.testing.assert_array_equal(desk.kept().pixels.array(), desk.pixels)
-    assert len(desk.kept().history.done) == 4
-
-
-@contextlib.contextmanager
-def _no_file_may_be_larger_than(resource: Any, size: int) -> Iterator[None]:
-    """What a quota does: writing beyond it fails with an error of the system."""
-    import signal
-
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, ignored)
-
-
-def test_a_place_that_cannot_be_written_leaves_the_window_working(desks: Any, tmp_path: Path) -> None:
-    (tmp_path / "drafts").write_text("a file where the folder should be")
-    desk = desks()
-    desk.draw(EMPTY.copy()).layer.paint((5, 5), 1)
-    assert not desk.editing.keeping.wait()
-    desk.pump()
-    assert "would not survive a crash" in desk.state.problem
-
-    desk.editing.undo()
-
-    assert not desk.pixels.any()
-    (tmp_path / "drafts").unlink()
-
-
-def test_an_image_that_cannot_be_read_leaves_the_window_working(desks: Any) -> None:
-    import dask.array
-
-    def gone(block: np.ndarray) -> np.ndarray:
-        raise OSError("the disk was pulled out")
-
-    desk = desks()
-    desk.draw(EMPTY.copy()).layer.paint((5, 5), 1)
-    desk.image.visible = False
-    desk.image.data = dask.array.from_array(IMAGE).map_blocks(gone, dtype=np.uint8)
-    desk.viewer.layers.remove(desk.mask.layer)
-    desk.draw(EMPTY.copy()).layer.paint((5, 5), 1)
-
-    desk.until(lambda: desk.state.problem)
-
-    assert "would not survive a crash" in desk.state.problem
-    desk.editing.undo()
-    assert not desk.pixels.any()
-
-
-@pytest.fixture
-def given_up(desks: Any) -> Desk:
-    """A mask of 5 megapixels whose image cannot be read, so that the journal does not follow it."""
-    import dask.array
-
-    def gone(block: np.ndarray) -> np.ndarray:
-        raise OSError("the disk was pulled out")
-
-    desk = desks(np.zeros((2100, 2100), np.uint8))
-    desk.image.visible = False
-    desk.image.data = dask.array.zeros((2100, 2100), np.uint8).map_blocks(gone, dtype=np.uint8)
-    desk.draw(np.zeros((2100, 2100), np.uint8)).layer.paint((5, 5), 1)
-    desk.until(lambda: desk.state.problem)
-    return desk
-
-
-def test_a_large_mask_that_was_replaced_can_be_undone_also_if_the_journal_has_given_it_up(given_up: Desk) -> None:
-    before = given_up.pixels.copy()
-    given_up.mask.layer.data = np.ones_like(before)
-    given_up.editing.undo()  # before it is known what that changed
-
-    given_up.until(lambda: not given_up.pixels[0, 0])
-
-    np.testing.assert_array_equal(given_up.pixels, before)
-    given_up.editing.undo()
-    assert not given_up.pixels.any()
-
-
-def test_an_undo_that_nobody_can_answer_any_more_is_given_up_and_said(given_up: Desk) -> None:
-    layer = given_up.mask.layer
-    layer.data[30:40] = 3
-    layer.data = layer.data  # what was there before, only the journal knew
-    given_up.editing.undo()
-
-    given_up.until(lambda: "cannot be told any more" in given_up.state.notice)
-
-    assert not given_up.state.undo
-    layer.paint((5, 5), 7)
-    given_up.editing.undo()
-    assert (given_up.pixels[30:40] == 3).all()
-    assert given_up.pixels[5, 5] == 1
-
-
-def test_what_is_done_to_a_mask_that_the_journal_gave_up_is_compressed_all_the_same(given_up: Desk) -> None:
-    given_up.editing.change(given_up.mask, np.s_[:, :], np.ones((2100, 2100), np.uint8), "Tool")
-    given_up.editing.keeping.wait()
-
-    (*_, step) = given_up.editing._works[given_up.mask].history.done
-    assert step.difference.nbytes < 100_000

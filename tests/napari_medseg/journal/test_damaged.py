@@ -19,7 +19,7 @@ from napari_medseg.editing.records import packed, unpacked
 from napari_medseg.editing.restoring import read_draft
 from napari_medseg.models.errors import ImageError
 
-from .editing_support import Desk
+from ..editing_support import Desk
 
 
 @pytest.fixture

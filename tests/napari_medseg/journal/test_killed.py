@@ -21,7 +21,7 @@ from napari_medseg.editing.identity import digest_of
 from napari_medseg.editing.restoring import read_draft
 from napari_medseg.models.prompts import Prompts
 
-from .editing_support import Desk
+from ..editing_support import Desk
 
 SHAPE = (20, 256, 256)
 
@@ -132,7 +132,7 @@ def a_step_from(content: Content) -> Iterator[str]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_change_that_is_older_than_a_second_is_on_the_disk(killed: Any, tmp_path: Path, seed: int) -> None:
-    said, moment = killed(WORK, random.Random(seed).uniform(0.2, 4), seed, Path(__file__).parent)
+    said, moment = killed(WORK, random.Random(seed).uniform(0.2, 4), seed, Path(__file__).parents[1])
     safe = max((int(n) for n, at, _ in said if float(at) < moment - 1), default=0)
     states = ["nothing"] + [state for _, _, state in said]
 
