@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,10 +40,13 @@ class Answering:
     Args:
         network: in evaluation mode, on the device.
         device: where it runs.
+        precision: that it computes in.
     """
 
-    def __init__(self, network: PromptNetwork, device: torch.device) -> None:
-        self._network, self._device = network.eval(), device
+    def __init__(self, network: PromptNetwork, device: torch.device, precision: torch.dtype = torch.float32) -> None:
+        self._device, self._precision = device, precision
+        self._head = deepcopy(network.head).float()  # for gradients, which need all digits
+        self._network = network.eval().to(precision)
         self._features: OrderedDict[tuple[Plane, Window], list[Tensor]] = OrderedDict()
 
     def forget(self) -> None:
@@ -67,7 +71,7 @@ class Answering:
         else:
             view = self._best(plane, prompts, before, extent)
         wanted = torch.from_numpy(wanted_signs(prompts, view.window))[None, None].to(self._device)
-        logits = refined(self._network.head, view.answer.last, view.answer.logits.float(), wanted)
+        logits = refined(self._head, view.answer.last.float(), view.answer.logits.float(), wanted)
         logits = torch.where(wanted * logits < FIRM, torch.where(wanted == 0, logits, FIRM * wanted), logits)
         found = raised(logits[0, 0].cpu().numpy(), view.window, plane.shape, prompts.plane)
         if before.corrects:
@@ -136,7 +140,7 @@ class Answering:
         if unknown:
             looks = [plane.look(window) for window in unknown]
             image, inside = (torch.stack(parts).to(self._device) for parts in zip(*looks, strict=True))
-            image = normalised(image, inside).to(memory_format=torch.channels_last)
+            image = normalised(image, inside).to(self._precision, memory_format=torch.channels_last)
             for window in unknown:
                 self._features[plane, window] = []
             for maps in self._network.features(image):
@@ -150,7 +154,7 @@ class Answering:
         return found
 
     def _sent(self, channels: npt.NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(channels).to(self._device, memory_format=torch.channels_last)
+        return torch.from_numpy(channels).to(self._device, self._precision, memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True, eq=False)

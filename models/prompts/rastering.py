@@ -48,8 +48,8 @@ def raised(logits: npt.NDArray[np.float32], window: Window, shape: tuple[int, in
         return Proposal.nothing(plane)
     rows = _span(np.asarray(found.any(1)), window.top, window.side, shape[0])
     columns = _span(np.asarray(found.any(0)), window.left, window.side, shape[1])
-    fine = _weights(rows, window.top, window.side, len(logits)) @ logits  # (h, S)
-    fine = fine @ _weights(columns, window.left, window.side, len(logits)).T  # (h, w)
+    fine = _between(logits, rows, window.top, window.side)  # (h, S)
+    fine = _between(fine.T, columns, window.left, window.side).T  # (h, w)
     sure = (255 / (1 + np.exp(-np.abs(fine)))).astype(np.uint8)
     return tight(fine > 0, sure, (rows, columns), Proposal.nothing(plane))
 
@@ -145,7 +145,12 @@ def _span(found: npt.NDArray[np.bool_], start: int, length: int, pixels: int) ->
     return slice(min(max(first, 0), pixels), min(max(after, 0), pixels))
 
 
-def _weights(span: slice, start: int, length: int, side: int) -> npt.NDArray[np.float32]:
-    """Shares of each cell in each pixel of a span, (pixels, side); beyond the outermost cells their values go on."""
-    at = np.clip((np.arange(span.start, span.stop) - start + 0.5) * side / length - 0.5, 0, side - 1)
-    return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(side))).astype(np.float32)
+def _between(cells: npt.NDArray[np.float32], span: slice, start: int, length: int) -> npt.NDArray[np.float32]:
+    """Rows of cells, (S, N), at each pixel of a span: between the middles of two; beyond the outermost theirs go on.
+
+    No matrix product, whose threads would contend with those of the network.
+    """
+    at = np.clip((np.arange(span.start, span.stop) - start + 0.5) * len(cells) / length - 0.5, 0, len(cells) - 1)
+    low = np.minimum(at.astype(int), len(cells) - 2)
+    share = (at - low).astype(np.float32)[:, None]
+    return np.asarray(cells[low] * (1 - share) + cells[low + 1] * share)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..devices import choose_device
+from ..devices import choose_device, fastest_precision
 from ..errors import ImageError, PromptError
 from ..image import MedicalImage, as_image
 from ..intensity import intensity_limits
@@ -54,7 +54,8 @@ class PromptSegmenter:
             ModelError: the file cannot be used, or there is no such device.
         """
         chosen = choose_device(device)
-        return cls(Answering(load_network(path).fold().to(chosen, memory_format=torch.channels_last), chosen))
+        network = load_network(path).fold().to(chosen, memory_format=torch.channels_last)
+        return cls(Answering(network, chosen, fastest_precision(chosen)))
 
     def start(
         self,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from napari_medseg.models.errors import ImageError, ModelError, PromptError
 from napari_medseg.models.image import MedicalImage
 from napari_medseg.models.prompts import Prompts, PromptSegmenter
+from napari_medseg.models.prompts.answering import Answering
 from napari_medseg.models.prompts.network import PROMPT_CHANNELS, PromptNetwork
 from napari_medseg.models.prompts.plane import Plane
 from napari_medseg.models.prompts.refinement import refined
@@ -58,6 +59,18 @@ def test_a_nucleus_of_30_pixels_is_found_in_4096(segmenter: PromptSegmenter) -> 
     image[1900:2100, 2900:3100] = picture(truth[1900:2100, 2900:3100])
     segmenter.start(image)
     assert iou(segmenter.update(Prompts().click((2000, 3000)).click((2004, 3004))), truth) > 0.6
+
+
+def test_fewer_digits_change_single_pixels_of_the_border_only() -> None:
+    truth = disc((256, 256), (120, 130), 45)
+    networks = {precision: load_network().fold() for precision in (torch.float32, torch.bfloat16)}
+    masks = []
+    for precision, network in networks.items():
+        segmenter = PromptSegmenter(Answering(network, torch.device("cpu"), precision))
+        segmenter.start(picture(truth))
+        masks.append(segmenter.update(Prompts().click((120, 130)).click((120, 180), positive=False)))
+    assert iou(masks[0], masks[1]) > 0.98
+    assert iou(masks[1], truth) > 0.8
 
 
 def test_a_box_finds_what_is_in_it(segmenter: PromptSegmenter) -> None:
