@@ -1,0 +1,37 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+FREED = """
+import json, sys
+import numpy as np, psutil
+from napari_medseg.models.allocation import keep_freed, lean
+
+def left_of(count, size):
+    '''How many of the bytes of freed blocks the process still holds.'''
+    process = psutil.Process()
+    before = process.memory_info().rss
+    blocks = [np.ones(size, np.uint8) for _ in range(count)]
+    held = process.memory_info().rss - before
+    assert held > 0.9 * count * size, held
+    del blocks
+    return max(0, process.memory_info().rss - before) / (count * size)
+
+keep_freed()
+found = {"kept": left_of(3, 8_000_000)}
+with lean():
+    found["lean"] = left_of(3, 8_000_000)
+found["too large"] = left_of(2, 60_000_000)
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_maps_of_a_network_are_kept_for_the_next_ones_but_not_while_an_image_is_streamed() -> None:
+    ran = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=True)
+    found = json.loads(ran.stdout)
+    assert found["kept"] > 0.9
+    assert found["lean"] < 0.1
+    assert found["too large"] < 0.1
