@@ -39,7 +39,7 @@ lint: .venv/ready-pyqt5-dev
 
 docs: .venv/ready-pyqt5-test
 	@sh .ci/qt-libraries --virtual-display
-	for script in docs/screenshots*.py; do $(DISPLAY_OR_VIRTUAL) $(BIN)/python $$script || exit 1; done
+	for script in docs/screenshots_*.py; do $(DISPLAY_OR_VIRTUAL) $(BIN)/python $$script || exit 1; done
 
 clean:
 	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,43 +1,24 @@
-"""Takes the screenshots of `opening.md` in the real window.
-
-Everything runs in folders of its own, so no project of yours is touched.
-"""
+"""Takes the screenshots of `opening.md` in the real window."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
-from screenshots import FOLDER, _settle, _shoot, _until
-from screenshots_mask_tools import _fold
+from screenshots import clear, in_own_window, place, settle, shoot, unfold_only, until
 
 SIDE = 16_384
 """Pixels of the slide along its rows and columns."""
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="medseg") as folder:
-        os.environ |= {"MEDSEG_RUNTIME": f"{folder}/run", "MEDSEG_PROJECT": f"{folder}/project", "MEDSEG_IDLE": "5"}
-        _take(Path(folder))
-
-
-def _take(folder: Path) -> None:
-    from napari_medseg.window import make_window
-
-    viewer, panel = make_window()
-    viewer.window.resize(1480, 1000)
-    panel.setMinimumWidth(390)
-    _fold(panel, "Image", "Folder", "Segment", "Correct")
-    _settle(1)
+def take(viewer, panel, folder: Path) -> None:
+    unfold_only(panel, "Image", "Folder", "Segment", "Correct")
+    settle(1)
     _series(panel)
     _volume(viewer, panel, folder)
     _large(viewer, panel, folder)
     _folder(viewer, panel, folder)
-    panel.let_go(lose=True)
-    viewer.close()
 
 
 def _series(panel) -> None:
@@ -46,11 +27,10 @@ def _series(panel) -> None:
 
     medium = Path(get_testdata_file("DICOMDIR"))
     panel.controller.open_images([medium])
-    _until(lambda: panel.sections["Image"].dialog is not None)
+    until(lambda: panel.sections["Image"].dialog is not None)
     dialog = panel.sections["Image"].dialog
-    _settle(1)
-    FOLDER.mkdir(exist_ok=True)
-    dialog.grab().save(str(FOLDER / "opening-series.png"))
+    settle(1)
+    dialog.grab().save(str(place("opening-series")))
     dialog.reject()
 
 
@@ -71,10 +51,9 @@ def _volume(viewer, panel, folder: Path) -> None:
     header["cal_min"], header["cal_max"] = -160, 240
     nibabel.save(nibabel.Nifti1Image(phantom.data.T, affine, header), folder / "abdomen.nii.gz")
     panel.controller.open_images([folder / "abdomen.nii.gz"])
-    _until(lambda: len(viewer.layers) and not panel.state.opening)
-    _shoot(viewer, "opening")
-    viewer.layers.clear()
-    _settle(1)
+    until(lambda: len(viewer.layers) and not panel.state.opening)
+    shoot(viewer, "opening")
+    clear(viewer)
 
 
 def _large(viewer, panel, folder: Path) -> None:
@@ -83,19 +62,18 @@ def _large(viewer, panel, folder: Path) -> None:
     sample = samples("fluorescence")[0]
     slide = _slide(folder / "slide.ome.zarr", sample.image().data)
     panel.controller.open_images([slide])
-    _until(lambda: len(viewer.layers) and not panel.state.opening)
+    until(lambda: len(viewer.layers) and not panel.state.opening)
     viewer.camera.center = (0, SIDE / 4, SIDE / 4)
     viewer.camera.zoom = 4
-    _settle(1)
+    settle(1)
     panel.controller.large.edit_here()
-    _until(lambda: panel.state.in_part)
+    until(lambda: panel.state.in_part)
     _put(panel, sample.mask())
     viewer.camera.zoom = 1.5
-    _shoot(viewer, "large-part")
+    shoot(viewer, "large-part")
     panel.controller.large.done()
-    _until(lambda: not panel.state.in_part)
-    viewer.layers.clear()
-    _settle(1)
+    until(lambda: not panel.state.in_part)
+    clear(viewer)
 
 
 def _folder(viewer, panel, folder: Path) -> None:
@@ -112,10 +90,10 @@ def _folder(viewer, panel, folder: Path) -> None:
         if number < 6:
             write_mask(masks / f"cells {number}.png", sample.mask(), image)
     panel.controller.queue.choose(images)
-    _until(lambda: panel.state.queue)
+    until(lambda: panel.state.queue)
     panel.controller.queue.open(1)
-    _until(lambda: panel.state.queue_at == 1)
-    _shoot(viewer, "folder")
+    until(lambda: panel.state.queue_at == 1)
+    shoot(viewer, "folder")
 
 
 def _slide(path: Path, tile: np.ndarray) -> Path:
@@ -146,4 +124,4 @@ def _put(panel, mask: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    in_own_window(take)

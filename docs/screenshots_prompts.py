@@ -1,78 +1,88 @@
-"""Takes the screenshots of `prompts.md` and `checking.md` in the real window, with real clicks.
-
-Everything runs in folders of its own, so no project of yours is touched.
-"""
+"""Takes the screenshots of `prompts.md` and `checking.md` in the real window, with real clicks."""
 
 from __future__ import annotations
 
-import os
-import tempfile
+from pathlib import Path
 
 import numpy as np
-from screenshots import _settle, _shoot, _until
-from screenshots_mask_tools import _click, _drag, _fold
+from screenshots import (
+    accept,
+    clear,
+    click,
+    drag,
+    in_own_window,
+    pull,
+    release,
+    rest,
+    settle,
+    shoot,
+    shoot_now,
+    unfold_only,
+    until,
+)
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="medseg") as folder:
-        os.environ |= {"MEDSEG_RUNTIME": f"{folder}/run", "MEDSEG_PROJECT": f"{folder}/project", "MEDSEG_IDLE": "5"}
-        _take()
-
-
-def _take() -> None:
-    from napari_medseg.window import make_window
-
-    viewer, panel = make_window()
-    viewer.window.resize(1480, 1000)
-    panel.setMinimumWidth(390)
-    _until(lambda: panel.state.engine_ready)
-    _fold(panel, "Prompts", "Correct")
-    _prompts(viewer, panel)
-    _fold(panel, "Segment", "Look here", "Correct")
+def take(viewer, panel, folder: Path) -> None:
+    unfold_only(panel, "Prompts", "Correct")
+    _nuclei(viewer, panel)
+    _head(viewer, panel)
+    unfold_only(panel, "Segment", "Look here", "Correct")
     _doubtful_places(viewer, panel)
-    _fold(panel, "Prompts", "Propagate", "Correct")
+    unfold_only(panel, "Prompts", "Propagate", "Correct")
     _propagation(viewer, panel)
-    panel.let_go(lose=True)
-    viewer.close()
 
 
-def _prompts(viewer, panel) -> None:
-    """A picture for most tools; the head in ultrasound is of a kind that the network knows, the nuclei are, too."""
+def _nuclei(viewer, panel) -> None:
+    """Three with a click each, and one more with a loop that is still being drawn."""
     from napari_medseg.samples import samples
 
     sample = samples("fluorescence")[0]
     layer = viewer.add_image(sample.image().data, name=sample.title)
-    _until(lambda: panel.state.image is layer)
+    until(lambda: panel.state.image is layer)
     prompting, mask = panel.controller.prompting, sample.mask()
+    *clicked, lassoed = np.argsort(np.bincount(mask.ravel())[1:])[-4:] + 1
     prompting.take_up("click")
-    for label in np.argsort(np.bincount(mask.ravel())[1:])[-3:] + 1:
-        _click(viewer, _middle(mask == label))
-        _until(lambda: prompting.idle)
+    for label in clicked:
+        click(viewer, _middle(mask == label))
+        until(lambda: prompting.idle)
         prompting.next_object()
-    _until(lambda: prompting.idle)
-    _shoot(viewer, "prompts")
+    until(lambda: prompting.idle)
+    shoot(viewer, "prompts")
+    prompting.take_up("lasso")
+    loop = _loop_around(mask == lassoed)
+    pull(viewer, loop)
+    until(lambda: prompting.idle)
+    shoot(viewer, "prompts-lasso")
+    release(viewer, loop[-1])
+    until(lambda: prompting.idle)
     prompting.put_down()
+    accept(panel)
+    clear(viewer)
 
-    viewer.layers.clear()
-    _settle(1)
+
+def _head(viewer, panel) -> None:
+    """A head in ultrasound with a box, and a scribble that adds what the answer lacks."""
+    from napari_medseg.samples import samples
+
     sample = samples("ultrasound")[0]
     layer = viewer.add_image(sample.image().data, name=sample.title)
-    _until(lambda: panel.state.image is layer)
+    until(lambda: panel.state.image is layer)
+    prompting = panel.controller.prompting
     rows, columns = np.nonzero(sample.mask())
     low, high = (rows.min() - 4, columns.min() - 4), (rows.max() + 4, columns.max() + 4)
     prompting.take_up("box")
-    _drag(viewer, [low, _middle(sample.mask() > 0), high])
-    _until(lambda: prompting.idle)
-    _shoot(viewer, "prompts-box")
+    drag(viewer, [low, _middle(sample.mask() > 0), high])
+    until(lambda: prompting.idle)
+    shoot(viewer, "prompts-box")
     prompting.take_up("scribble")
-    _drag(
+    drag(
         viewer, [(low[0] + 20, columns.mean() - 40), (low[0] + 12, columns.mean()), (low[0] + 20, columns.mean() + 40)]
     )
-    _until(lambda: prompting.idle)
-    _shoot(viewer, "prompts-scribble")
+    until(lambda: prompting.idle)
+    shoot(viewer, "prompts-scribble")
     prompting.put_down()
-    viewer.layers.clear()
-    _settle(1)
+    accept(panel)
+    clear(viewer)
 
 
 def _doubtful_places(viewer, panel) -> None:
@@ -80,15 +90,15 @@ def _doubtful_places(viewer, panel) -> None:
 
     sample = samples("fluorescence")[0]
     layer = viewer.add_image(sample.image().data, name=sample.title)
-    _until(lambda: panel.state.image is layer)
+    until(lambda: panel.state.image is layer)
     panel.controller.segmenting.start()
-    _until(lambda: panel.state.segmenting is None and panel.state.mask is not None)
-    _settle(2)
-    panel.controller.looking.next()
-    _settle(2)
-    _shoot(viewer, "look-here")
-    viewer.layers.clear()
-    _settle(1)
+    until(lambda: panel.state.segmenting is None and panel.state.mask is not None)
+    rest()
+    looking = panel.controller.looking
+    until(lambda: "border" in panel.state.looking or looking.next())
+    until(lambda: looking.frame.shown)
+    shoot_now(viewer, "look-here")
+    clear(viewer)
 
 
 def _propagation(viewer, panel) -> None:
@@ -97,7 +107,7 @@ def _propagation(viewer, panel) -> None:
     volume, organs = ct_phantom(), ct_phantom_organs()
     settings = {"scale": volume.spacing, "units": (volume.unit,) * 3}
     layer = viewer.add_image(volume.data, name="ct", contrast_limits=(-160, 240), **settings)
-    _until(lambda: panel.state.image is layer)
+    until(lambda: panel.state.image is layer)
     viewer.add_labels(np.zeros(organs.shape, np.uint8), name="ct mask", **settings)
     liver = organs == ORGANS["liver"]
     middle = int(np.median(np.flatnonzero(liver.any(axis=(1, 2)))))
@@ -105,11 +115,11 @@ def _propagation(viewer, panel) -> None:
     panel.state.mask.refresh()
     viewer.dims.set_current_step(0, middle)
     viewer.reset_view()
-    _settle(1)
+    settle(1)
     panel.state.propagate_most = 3
     panel.controller.propagating.start((1,))
-    _until(lambda: not panel.state.propagating)
-    _shoot(viewer, "propagate")
+    until(lambda: not panel.state.propagating)
+    shoot(viewer, "propagate")
 
 
 def _middle(mask: np.ndarray) -> tuple[float, float]:
@@ -120,5 +130,14 @@ def _middle(mask: np.ndarray) -> tuple[float, float]:
     return float(row), float(column)
 
 
+def _loop_around(mask: np.ndarray) -> list[tuple[float, float]]:
+    """Most of a loop some pixels outside an object."""
+    rows, columns = np.nonzero(mask)
+    angles = np.radians(np.arange(0, 300, 15))
+    high, wide = np.ptp(rows) / 2 + 8, np.ptp(columns) / 2 + 8
+    loop = np.stack([rows.mean() - high * np.cos(angles), columns.mean() + wide * np.sin(angles)], axis=1)
+    return [(float(row), float(column)) for row, column in loop]
+
+
 if __name__ == "__main__":
-    main()
+    in_own_window(take)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QLabel, QScrollArea, QShortcut, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_medseg.trainer.config import FineTuneConfig
 from napari_medseg.trainer.project import default_project
@@ -22,6 +21,7 @@ from .guidance import next_step
 from .sections.binding import follow, text
 from .sections.correct import CorrectSection
 from .sections.export import ExportSection
+from .sections.folding import Folding
 from .sections.history import REDO_KEYS, UNDO_KEYS, HistoryRow
 from .sections.image import ImageSection
 from .sections.kept import KeptDraftOffer
@@ -49,7 +49,7 @@ STYLE = """
 #hint { font-weight: bold; }
 #problem { background: #7a2e2e; color: white; border-radius: 4px; padding: 6px; }
 #notice { background: #2e5a4a; color: white; border-radius: 4px; padding: 6px; }
-QCollapsible > QPushButton { text-align: left; border: none; background: transparent; font-weight: bold; padding: 2px; }
+Folding > QPushButton { text-align: left; border: none; background: transparent; font-weight: bold; padding: 2px; }
 #about, #progress, #status { color: #a9b0b7; }
 """
 
@@ -165,7 +165,7 @@ class MedSegPanel(QWidget):
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, 0, 0, 0)
         for title, section in self.sections.items():
-            column.addWidget(_collapsible(title, section))
+            column.addWidget(Folding(title, section, self.controller.viewer))
         column.addStretch(1)
         scroll = QScrollArea(self)
         scroll.setWidgetResizable(True)
@@ -215,15 +215,6 @@ def status_line(state: PanelState) -> str:
     if state.learning is not None:
         parts.append(state.learning_about[:1].lower() + state.learning_about[1:])
     return " · ".join(parts)
-
-
-def _collapsible(title: str, section: QWidget) -> QCollapsible:
-    collapsible = QCollapsible(title)
-    collapsible.layout().setContentsMargins(0, 0, 0, 0)
-    section.layout().setContentsMargins(12, 0, 4, 4)
-    collapsible.addWidget(section)
-    collapsible.expand(animate=False)
-    return collapsible
 
 
 def _enable(shortcuts: Iterable[QShortcut], able: bool) -> None:

@@ -18,9 +18,7 @@ class CorrectSection(QWidget):
         self.accept = button(
             self, "Accept", "Keep image and mask as a case to learn from (Ctrl+Return)", controller.accepting.start
         )
-        self.put_back = button(
-            self, "Put the deleted mask back", "It has corrections that were not accepted", controller.masks.put_back
-        )
+        self.put_back = button(self, "Put the deleted mask back", "", controller.masks.put_back)
         layout = QVBoxLayout(self)
         layout.addWidget(self.about)
         layout.addWidget(self.accept)
@@ -31,10 +29,12 @@ class CorrectSection(QWidget):
         state = self._state
         self.accept.setEnabled(state.mask is not None and not state.accepting)
         self.put_back.setVisible(state.deleted_mask is not None)
+        if state.deleted_mask is not None:
+            self.put_back.setToolTip(f"'{state.deleted_mask.name}' has corrections that were not accepted")
         if state.mask is None:
             self.about.setText("No mask yet.")
         elif state.accepted:
             self.about.setText("This mask is in the project.")
         else:
-            strokes = "no strokes" if not state.edits else "1 stroke" if state.edits == 1 else f"{state.edits} strokes"
-            self.about.setText(f"'{state.mask.name}': {strokes}, not accepted yet.")
+            made = f"{state.edits or 'no'} correction{'' if state.edits == 1 else 's'}"
+            self.about.setText(f"'{state.mask.name}': {made}, not accepted yet.")

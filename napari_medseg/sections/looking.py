@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from ..controller import PanelController
@@ -25,6 +25,7 @@ class LookingSection(QWidget):
         super().__init__()
         self._state, self._looking = controller.state, controller.looking
         self.about = text(self, "about")
+        self.about.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.about.setMinimumHeight(2 * self.about.fontMetrics().lineSpacing() + 4)  # two lines, without growing
         self.previous = button(
             self, "◀ Previous", f"Back to the doubtful place before ({PREVIOUS})", self._looking.previous

@@ -68,10 +68,10 @@ class QueueSection(QWidget):
                 self.images.addItem(QListWidgetItem())
             item = self.images.item(at)
             mark = "!" if queued.problem else "✓" if queued.corrected else "•" if queued.done else "  "
-            item.setText(f"{mark}  {queued.path.name}")
-            item.setToolTip(
-                queued.problem or ("Corrected" if queued.corrected else "Has a mask" if queued.done else "")
-            )
+            said = queued.problem or ("Corrected" if queued.corrected else "Has a mask" if queued.done else "")
+            if (item.text(), item.toolTip()) != (f"{mark}  {queued.path.name}", said):  # of a thousand, few change
+                item.setText(f"{mark}  {queued.path.name}")
+                item.setToolTip(said)
         if 0 <= self._state.queue_at < self.images.count():
             self.images.setCurrentRow(self._state.queue_at)
 

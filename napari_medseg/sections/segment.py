@@ -27,6 +27,7 @@ class SegmentSection(QWidget):
         layout.addWidget(self.bar)
         layout.addWidget(self.doubt)
         self.doubt.toggled.connect(lambda on: setattr(self._state, "show_doubt", on))
+        follow(self._state, lambda: self.doubt.setChecked(self._state.show_doubt), "show_doubt")
         follow(self._state, self._show, "segmenting", "image", "image_usable", "model", "models", "engine_ready")
 
     def _show(self) -> None:

@@ -214,6 +214,7 @@ def test_the_overlay_shows_what_is_told_later(doubted: Any, until: Any) -> None:
     panel.state.show_doubt = True
     layers = panel.controller.viewer.layers
     until(lambda: "image doubt" in layers)
+    assert panel.sections["Segment"].doubt.isChecked()
     region = (slice(0, 10), slice(0, 10))
     panel.controller.doubts.answered(panel.state.image, region, np.full((10, 10), 150, np.uint8), pixels(panel)[region])
 

@@ -81,6 +81,7 @@ def test_a_mask_deleted_with_strokes_on_it_can_be_put_back(segmented: Any, press
     painted = segmented.state.mask
     segmented.controller.viewer.layers.remove(painted)
     assert segmented.state.mask is None
+    assert painted.name in segmented.sections["Correct"].put_back.toolTip()
 
     press(segmented.sections["Correct"].put_back)
 
