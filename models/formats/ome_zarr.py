@@ -54,7 +54,7 @@ def _size(path: Path, key: str) -> str:
         image = ngff.multiscale(ngff.attributes(group), group.name)
         shape = open_checked(ngff.inside(group, image.paths[0], group.name), group.name).shape
     except Exception:  # whatever damage does
-        _log.info("the size of %s cannot be told", group.name, exc_info=True)
+        _log.info("the size of '%s' cannot be told", group.name, exc_info=True)
         return ""
     return f", {' x '.join(map(str, shape))} ({image.axes})"
 

@@ -165,7 +165,7 @@ def _spacing(axes: Sequence[tuple[str, str]], scale: Sequence[float], called: st
     lengths = {letter: known_length(value, unit) for (letter, unit), value in zip(axes, scale, strict=True)}
     spatial = [letter for letter in "ZYX" if letter in lengths]
     if not all(math.isfinite(lengths[letter][0]) and lengths[letter][0] > 0 for letter in spatial):
-        _log.warning("%s says a spacing of %s; taken as unknown", called, scale)
+        _log.warning("'%s' says a spacing of %s; taken as unknown", called, scale)
         return (1.0,) * len(spatial), "pixel"
     return in_unit_of_x([lengths[letter] for letter in spatial])
 

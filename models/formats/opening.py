@@ -67,7 +67,7 @@ def _explained(path: Path, call: str, *args: Any) -> Any:
             f"'{path.name}' does not fit in the memory. Close other programs, or save the part you need as a file."
         ) from error
     except Exception as error:
-        _log.info("%s cannot be opened as %s", path.name, kind, exc_info=True)
+        _log.info("'%s' cannot be opened as %s", path.name, kind, exc_info=True)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ImageError(
             f"'{path.name}' is damaged or incomplete ({reason}). Copy or export it again from where it came from."

@@ -35,7 +35,7 @@ def checked_levels(full: Array, smaller: Iterable[Array], axes: str, called: str
         if _is_copy(level, full, axes) and _is_smaller(level, kept[-1] if kept else full, axes):
             kept.append(level)
         else:
-            _log.warning("%s has a level of %s that is no copy of its %s; left out", called, level.shape, full.shape)
+            _log.warning("'%s' has a level of %s that is no copy of its %s; left out", called, level.shape, full.shape)
     return tuple(kept)
 
 

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import gzip
 import logging
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,10 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from typer.testing import CliRunner
 
+from napari_medseg.cli import app
+from napari_medseg.cli.journal import command_log
 from napari_medseg.models.export import EXPORTS
 from napari_medseg.report import Report, ReportCase, write_report
 
@@ -212,3 +216,26 @@ def test_commands_leave_nothing_of_the_patient(
     broken.write_bytes((series / "IM0.dcm").read_bytes()[:900])
     medseg("export", mask, "--image", broken, "-o", out / "none.csv")
     assert leaks(project, out, mask.parent, engine_environment.parent) == []
+
+
+@pytest.mark.usefixtures("engine_environment")
+def test_no_log_names_a_folder_that_is_called_after_the_patient(
+    medseg: Any, series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = series.rename(tmp_path / "Quastenflosser Adelgunde")
+    mask = tmp_path / "masks" / "Quastenflosser Adelgunde.nii.gz.ome.zarr"  # called after its image
+    mask.mkdir(parents=True)
+    (mask / "thesis.txt").write_text("years of it")
+    monkeypatch.setattr(sys.modules["napari_medseg.cli.segment"], "LARGE", 10)
+    ran = CliRunner().invoke(app, ["segment", str(patient), "-o", str(mask.parent), "--again"])
+    assert ran.exit_code == 1, ran.output
+    assert "not a mask" in ran.output
+    for instance, file in enumerate(sorted(patient.iterdir())):
+        file.write_bytes(file.read_bytes()[: 900 + instance])
+    for arguments in (("evaluate", patient), ("accept", tmp_path / "project", patient, patient / "mask")):
+        assert medseg(*arguments).code != 0, arguments
+    logs = command_log().parent
+    assert (logs / "engine.log").is_file()
+    assert "accept failed" in command_log().read_text("utf-8")
+    assert "evaluate failed" in command_log().read_text("utf-8")
+    assert leaks(logs) == []
