@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .durable import WriteError, explained
+from .durable import WriteError, explained, sync_folder
 from .errors import ImageError
 from .geometry import Geometry
 from .label_metadata import described, described_geometry, read_axes, read_geometry
@@ -48,6 +48,7 @@ class LabelStore:
         unit: unit of `spacing`.
         geometry: where the labels lie in the patient, if that is known.
         levels: Zarr arrays, full size first; may be read, but written only with `write`.
+        durable: what was written is on the disk when `write` returns, and survives a power failure.
     """
 
     path: Path
@@ -56,10 +57,11 @@ class LabelStore:
     unit: str
     geometry: Geometry | None
     levels: list[Any]
+    durable: bool = False
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return LabelStore.open, (self.path,)
+        return LabelStore.open, (self.path, self.durable)
 
     @classmethod
     def create(
@@ -72,6 +74,8 @@ class LabelStore:
         geometry: Geometry | None = None,
         dtype: npt.DTypeLike = np.uint16,
         chunk: int = CHUNK,
+        *,
+        durable: bool = False,
     ) -> LabelStore:
         """Make a store of zeros.
 
@@ -84,6 +88,7 @@ class LabelStore:
             geometry: where the labels lie in the patient.
             dtype: uint8, uint16 or uint32.
             chunk: side of the squares that are kept as files, in pixels.
+            durable: force whatever is written to the disk, which takes some milliseconds a square.
 
         Raises:
             ImageError: axes, a spacing or a type that cannot be.
@@ -102,7 +107,7 @@ class LabelStore:
         sizes = _level_shapes(shape, chunk)
         attributes = described(axes, tuple(spacing), unit, len(sizes)) | described_geometry(geometry)
         with explained(path):
-            group = zarr.open_group(path, mode="w", zarr_format=3, attributes=attributes)
+            group = zarr.open_group(_chunks(path, durable), mode="w", zarr_format=3, attributes=attributes)
             levels = [
                 group.create_array(
                     str(level),
@@ -114,11 +119,17 @@ class LabelStore:
                 )
                 for level, size in enumerate(sizes)
             ]
-        return cls(path, axes, tuple(float(s) for s in spacing), unit, geometry, levels)
+            if durable:
+                sync_folder(path.parent)
+        return cls(path, axes, tuple(float(s) for s in spacing), unit, geometry, levels, durable)
 
     @classmethod
-    def open(cls, path: str | Path) -> LabelStore:
+    def open(cls, path: str | Path, durable: bool = False) -> LabelStore:
         """A store that `create` made, or another program's labels of the same kind.
+
+        Args:
+            path: its folder.
+            durable: force whatever is written to the disk.
 
         Raises:
             ImageError: there is none, or it is damaged.
@@ -127,7 +138,7 @@ class LabelStore:
 
         path = Path(path).absolute()
         try:
-            group = zarr.open_group(path, mode="r+")
+            group = zarr.open_group(_chunks(path, durable), mode="r+")
             attributes = dict(group.attrs)
             axes, spacing, unit, names = read_axes(attributes)
             levels = [group[name] for name in names]
@@ -140,7 +151,7 @@ class LabelStore:
             ) from error
         if not levels or any(level.ndim != len(axes) or level.dtype not in DTYPES for level in levels):
             raise ImageError(f"'{path.name}' is an image, not a mask: its values are no labels.")
-        return cls(path, axes, spacing, unit, read_geometry(attributes), levels)
+        return cls(path, axes, spacing, unit, read_geometry(attributes), levels, durable)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -223,6 +234,15 @@ def halved(labels: Labels) -> Labels:
     second, third = np.minimum(*between), np.maximum(*between)
     pair = np.where(second == third, second, np.where(first == second, first, last))
     return np.where(third == last, last, pair)
+
+
+def _chunks(path: Path, durable: bool) -> Any:
+    """What keeps the chunks of a store in its folder."""
+    if not durable:
+        return path
+    from .durable_store import DurableStore
+
+    return DurableStore(path)
 
 
 def _level_shapes(shape: tuple[int, ...], chunk: int) -> list[tuple[int, ...]]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..durable import WriteError, exchange, explained, make_folder, write
+from ..durable import WriteError, exchange, explained, make_folder, sync_folder, sync_tree, write
 from ..errors import MedSegError
 from ..label_store import LabelStore
 
@@ -76,18 +76,25 @@ class Partial:
         self.plane, self.row = plane, row
         self.note()
 
-    def store(self, name: str, like: dict[str, Any], *, keep: bool = True) -> LabelStore:
-        """A store in the folder: the one that is there, or a new one made with these options of `LabelStore.create`.
+    def store(self, name: str, like: dict[str, Any]) -> LabelStore:
+        """The store in the folder if something is done, else a new one, made with these options of `LabelStore.create`.
 
-        Where one was to be kept and is missing or damaged, nothing counts as done any more.
+        What is written to it is on the disk before it can be noted. Where it is missing or damaged, nothing counts as
+        done any more.
         """
         path = self.folder / name
-        if keep and path.exists():
+        if self.begun:
             with contextlib.suppress(MedSegError):
-                return LabelStore.open(path)
-        if keep and self.begun:
-            _log.warning("what was done of %s cannot be used; it is begun anew", self.target.name)
+                return LabelStore.open(path, durable=True)
+            _log.warning("what was done of '%s' cannot be used; it is begun anew", self.target.name)
             self.reached(0, 0)
+        return self._new(path, like | {"durable": True})
+
+    def scratch(self, name: str, like: dict[str, Any]) -> LabelStore:
+        """A new store in the folder, which an earlier call has left nothing of use in."""
+        return self._new(self.folder / name, like)
+
+    def _new(self, path: Path, like: dict[str, Any]) -> LabelStore:
         with explained(self.target):
             shutil.rmtree(path, ignore_errors=True)
         return LabelStore.create(path, **like)
@@ -100,8 +107,12 @@ class Partial:
         """
         for target in targets.values():
             check_replaceable(target)
-        with explained(self.target):  # what is moved away from here must not count as done, should this be cut short
+        with explained(self.target):
+            for name in targets:
+                sync_tree(self.folder / name)
+            # what is moved away from here must not count as done, should this be cut short
             (self.folder / _NOTE).unlink(missing_ok=True)
+            sync_folder(self.folder)
         for name, target in targets.items():
             exchange(self.folder / name, target)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -143,7 +154,7 @@ def _described(target: Path) -> dict[str, Any]:
     try:
         return attributes(target)
     except Exception:  # whatever a damaged file does to its decoder
-        _log.info("what %s is cannot be told", target.name, exc_info=True)
+        _log.info("what '%s' is cannot be told", target.name, exc_info=True)
         return {}
 
 

@@ -17,7 +17,7 @@ from .sinks import labels_of
 
 Rows = npt.NDArray[Any]
 
-BEHIND = 1
+BEHIND = 2
 """Strips that may wait to be written before the network waits for them."""
 
 

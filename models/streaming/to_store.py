@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from ..allocation import lean
 from ..image import MedicalImage
 from ..label_store import CHUNK, LabelStore
 from .intensities import Intensities
@@ -64,17 +65,17 @@ def segment_to_store(
         "unit": image.unit,
         "geometry": image.geometry,
     }
-    mask = partial.store("mask", like | {"dtype": np.uint8}, keep=partial.begun)
-    sure = partial.store("confidence", like | {"dtype": np.uint8}, keep=partial.begun) if confidence else None
+    mask = partial.store("mask", like | {"dtype": np.uint8})
+    sure = partial.store("confidence", like | {"dtype": np.uint8}) if confidence else None
     size = int(np.prod(image.mask_shape[:-2], dtype=np.int64)) * image.mask_shape[-2]
     resumed = (partial.plane * image.mask_shape[-2] + partial.row) / size
     share = 1 - NUMBERING if instances else 1.0
     steps = Steps(progress and (lambda done: progress(share * done)), cancel, give_way, CANCELLED)
-    with StoreSink(partial, mask, sure) as sink:
+    with StoreSink(partial, mask, sure) as sink, lean():
         notices = segment(model, image, known, settings, sink, steps)
     if instances:
         numbered = Steps(progress and (lambda done: progress(share + NUMBERING * done)), cancel, give_way, CANCELLED)
-        labels = _number(mask, partial.store("objects", like | {"dtype": np.uint32}, keep=False), numbered)
+        labels = _number(mask, partial.scratch("objects", like | {"dtype": np.uint32}), numbered)
     else:
         labels = _count(mask)
     partial.finish({"objects" if instances else "mask": out} | ({"confidence": beside} if confidence else {}))

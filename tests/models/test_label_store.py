@@ -1,3 +1,5 @@
+import errno
+import os
 import pickle
 import threading
 from pathlib import Path
@@ -133,6 +135,34 @@ class TestHalved:
 
     def test_odd_sides_are_rounded_up(self) -> None:
         assert halved(np.full((2, 3, 5), 7)).tolist() == np.full((2, 2, 3), 7).tolist()
+
+
+class TestDurable:
+    def test_it_keeps_what_another_one_keeps(self, tmp_path: Path) -> None:
+        store = store_of(tmp_path, durable=True)
+        store.write((), noise(70, 50))
+        store.write((slice(0, 40), slice(0, 40)), np.zeros((40, 40), np.uint8))
+        expected = noise(70, 50)
+        expected[:40, :40] = 0
+        sent = pickle.loads(pickle.dumps(store))
+        assert sent.durable
+        for level in sent.levels:
+            assert np.array_equal(level[:], expected)
+            expected = halved(expected)
+        assert not (store.path / "0" / "c" / "0" / "0").exists()
+
+    def test_a_full_disk_leaves_what_was_written_and_names_the_mask(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(descriptor: int, data: memoryview) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        store = store_of(tmp_path, durable=True)
+        store.write((), noise(70, 50))
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(WriteError, match=r"'mask\.ome\.zarr' could not be written .* the disk is full"):
+            store.write((), noise(70, 50) + 1)
+        assert np.array_equal(store.read(), noise(70, 50))
 
 
 class TestRefused:

@@ -1,5 +1,8 @@
 """Streamed prediction that is stopped, goes on, fails, or runs out of memory."""
 
+import errno
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +14,10 @@ import torch
 import zarr
 from torch import nn
 
-from napari_medseg.models import MedicalImage, predict
+from napari_medseg.models import MedicalImage, durable, predict
 from napari_medseg.models.durable import WriteError
 from napari_medseg.models.errors import CancelledError, EngineError, ImageError
-from napari_medseg.models.label_store import LabelStore
+from napari_medseg.models.label_store import LabelStore, halved
 from napari_medseg.models.streaming.running import Batch
 from napari_medseg.models.streaming.segmentation import notices, with_less
 from napari_medseg.models.streaming.settings import settings_for
@@ -112,6 +115,83 @@ class TestResuming:
         assert predict(Blurred(), image, tile=128, out=out).resumed == 0
         assert np.array_equal(LabelStore.open(out).read(), whole)
         assert whole.any()
+
+
+class TestPowerFailure:
+    @pytest.fixture
+    def lost(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[Path]]]:
+        """What a power failure would have cost at each note of progress, and as the mask took its name: such files and
+        folders of the stores as were not forced to the disk since they changed."""
+        synced: set[tuple[int, ...]] = set()
+        moments: list[tuple[str, list[Path]]] = []
+        fsync, replace, rename = os.fsync, Path.replace, Path.rename
+
+        def state(of: os.stat_result) -> tuple[int, ...]:
+            return of.st_ino, of.st_size, of.st_mtime_ns
+
+        def seen_fsync(descriptor: int) -> None:
+            now = state(os.fstat(descriptor))
+            fsync(descriptor)
+            synced.add(now)
+
+        def look(moment: str, folder: Path) -> None:
+            behind = [path for path in (folder, *folder.rglob("*")) if state(path.stat()) not in synced]
+            moments.append((moment, behind))
+
+        def seen_replace(self: Path, target: Path) -> Path:
+            if Path(target).name == "progress.json":
+                for store in (path for path in self.parent.iterdir() if path.is_dir()):
+                    look(f"row {json.loads(self.read_text())['row']}", store)
+            return replace(self, target)
+
+        def seen_rename(self: Path, target: Path) -> Path:
+            if Path(target).suffix == ".zarr":
+                look("whole", self)
+            return rename(self, target)
+
+        monkeypatch.setattr(os, "fsync", seen_fsync)
+        monkeypatch.setattr(Path, "replace", seen_replace)
+        monkeypatch.setattr(Path, "rename", seen_rename)
+        return moments
+
+    @pytest.mark.parametrize("instances", [False, True])
+    def test_what_is_noted_as_done_is_on_the_disk(
+        self, tmp_path: Path, instances: bool, lost: list[tuple[str, list[Path]]]
+    ) -> None:
+        predict(
+            Blurred(), landscape(1300, 600), tile=256, out=tmp_path / "m.ome.zarr", instances=instances, confidence=True
+        )
+        assert [moment for moment, _ in lost[::2]] == ["row 0", "row 512", "row 1024", "row 0", "whole"]
+        assert [behind for _, behind in lost] == [[]] * 10
+
+    def test_a_row_that_breaks_off_harms_none_that_was_done(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Chunks of smaller levels hold rows of several strips: they are replaced, never written into."""
+        out, image = tmp_path / "m.ome.zarr", landscape(1300, 600)
+        write, strips = durable.write, []
+
+        def breaks_off(path: Path, content: bytes) -> None:
+            if path.name == "progress.json":
+                strips.append(json.loads(content)["row"])
+            elif 1024 in strips:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.with_name(f"{path.name}.left.partial").write_bytes(content[:3])
+                raise OSError(errno.EIO, "Input/output error")
+            write(path, content)
+
+        monkeypatch.setattr("napari_medseg.models.durable_store.write", breaks_off)
+        monkeypatch.setattr("napari_medseg.models.streaming.partial.write", breaks_off)
+        with pytest.raises(WriteError, match=r"could not be written .* input/output error"):
+            predict(Blurred(), image, tile=256, out=out)
+        monkeypatch.undo()
+        kept = LabelStore.open(tmp_path / "m.ome.zarr.partial" / "mask")
+        whole = predict(Blurred(), image, tile=256).labels
+        for level in kept.levels:
+            done = 1024 >> int(level.path)
+            assert np.array_equal(level[:done], whole[:done])
+            whole = halved(whole)
+        assert predict(Blurred(), image, tile=256, out=out).resumed == pytest.approx(1024 / 1300)
 
 
 class TestFaults:
