@@ -49,6 +49,9 @@ _ENDING_OF_NAME = {
 ALLOWED = ".nii.gz, .nii, .nrrd, .mha, .dcm, .tif, .ome.tif, .ome.zarr and .png"
 """Endings of masks, for sentences."""
 
+ON_DISK = ".ome.zarr"
+"""Ending of a mask that goes to disk as it is made, which most formats cannot."""
+
 
 def mask_ending(path: str | os.PathLike[str]) -> str:
     """Ending of the mask of an image, so that it keeps the image's place, spacing and planes.
@@ -61,6 +64,14 @@ def mask_ending(path: str | os.PathLike[str]) -> str:
     except ImageError:
         name = Path(path).name.lower()
         return next((ending for names, ending in _ENDING_OF_NAME.items() if name.endswith(names)), ".png")
+
+
+def on_disk(path: Path) -> Path:
+    """Where the mask that belongs to `path` stands if it goes to disk as it is made: "a.tif.ome.zarr" for "a.tif".
+
+    The whole name is in it, so that two masks that are not one file are not one folder, either.
+    """
+    return path if path.name.endswith(ON_DISK) else path.with_name(f"{path.name}{ON_DISK}")
 
 
 def write_mask(

@@ -185,7 +185,7 @@ def _by_name(files: Iterable[Path], names: set[str] | None = None) -> dict[str, 
     for path in files:
         name = stem(path)
         if names is not None and name not in names:
-            bare = [name[: -len(ending)] for ending in MASK_ENDINGS if name.lower().endswith(ending)]
+            bare = [stem(name), *(name[: -len(ending)] for ending in MASK_ENDINGS if name.lower().endswith(ending))]
             name = next((one for one in bare if one in names), name)
         if name in found:
             raise ImageError(

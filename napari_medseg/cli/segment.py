@@ -17,11 +17,10 @@ import typer
 from napari_medseg.models.durable import WriteError, make_folder
 from napari_medseg.models.engine.client import Engine
 from napari_medseg.models.errors import CancelledError, EngineError, MedSegError, ModelError
-from napari_medseg.models.formats.kinds import stem
 from napari_medseg.models.formats.opening import open_image
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.models.streaming.streamed import Streamed
-from napari_medseg.models.writing import write_mask
+from napari_medseg.models.writing import on_disk, write_mask
 
 from .answering import AsJson, answer, clear_errors, fail, note
 from .naming import ChosenModel, chosen_model, usable
@@ -32,11 +31,8 @@ from .waiting import bars, engine, show_share, wait_for
 LARGE = 2**27
 """Pixels of a mask above which it goes to disk as it is made."""
 
-ON_DISK = ".ome.zarr"
-"""Ending of such a mask, if its format does not say where the image lies in the patient."""
-
 PLACED = (".nii.gz", ".nrrd", ".mha")
-"""Endings of masks that do."""
+"""Endings of masks that get their own format afterwards, since it says where the image lies in the patient."""
 
 
 class Answer(StrEnum):
@@ -66,13 +62,13 @@ def segment(
     """Segment images. The mask of IN is written as OUT/NAME, in a format that fits that of IN.
 
     That is .nii.gz for NIfTI and DICOM, .nrrd, .mha, .tif or .ome.zarr for their like, and .png for pictures. The mask
-    of a picture or a TIFF that is too large for the memory is written as .ome.zarr. A folder that holds a DICOM series
-    or is an OME-Zarr image is one image; of other folders, the images in them are taken.
+    of a picture or a TIFF that is too large for the memory is written as OUT/NAME.tif.ome.zarr or the like. A folder
+    that holds a DICOM series or is an OME-Zarr image is one image; of other folders, the images in them are taken.
 
     A mask that was made before, by the same model of the same image, stays: started again, the command goes on where
     it stopped. A mask that was corrected since stays, and so does any other file that this command did not write; they
-    are named at the end. An image that cannot be segmented does not stop the others: it is named at the end, with the
-    reason, and the exit code is 1.
+    are named at the end. An image that cannot be segmented, or where the mask of another image stands, does not stop
+    the others: it is named at the end, with the reason, and the exit code is 1.
     """
     images, failed = images_in(inputs)
     targets = targets_for(images, out)
@@ -156,7 +152,7 @@ class _Work:
                     show(done + share / len(targets))
 
                 within(0.0)
-                known = None if self.again else self.record.is_done(image, [target, _on_disk(target)])
+                known = None if self.again else self.record.is_done(image, [target, on_disk(target)])
                 if known:
                     self.skipped.append({"image": str(image), "mask": str(known)})
                     continue
@@ -183,43 +179,53 @@ class _Work:
         for notice in opened.notices:
             note(f"'{path.name}': {notice}")
         large = bool(np.prod(opened.image.mask_shape, dtype=np.int64) > LARGE)
-        self._check_may_replace(target, large=large)
+        self._check_may_replace(path, target, large=large)
         if large:
             target, labels = self._stream(path, opened.part, target, progress)
         else:
             image = usable(opened.image.loaded(), path.name)
             predicted = self._answer("segment", image, self.model, instances=self.instances, progress=progress)
-            self._check_may_replace(target, large=False)  # corrected meanwhile
+            self._check_may_replace(path, target, large=False)  # corrected meanwhile
             write_mask(target, predicted.labels, image, source=opened)
             labels = int(np.count_nonzero(np.unique(predicted.labels)))
         self.record.add(path, target)
         return target, labels
 
-    def _check_may_replace(self, target: Path, *, large: bool) -> None:
-        """Raise `_KeptError` where the mask would replace one that somebody corrected or drew, or another file."""
-        places = [target] if not large else [_on_disk(target), *([target] if target.name.endswith(PLACED) else [])]
-        for place in places:
-            if not self.again and place.exists() and not self.record.is_ours(place):
+    def _check_may_replace(self, image: Path, target: Path, *, large: bool) -> None:
+        """Look at what stands where the mask of an image goes.
+
+        Raises:
+            _KeptError: a mask that somebody corrected or drew, or another file.
+            WriteError: the mask of another image, which is not replaced in any case.
+        """
+        places = [target] if not large else [on_disk(target), *([target] if target.name.endswith(PLACED) else [])]
+        for place in filter(os.path.lexists, places):
+            if self.record.is_of_another(image, place):
+                raise WriteError(
+                    f"'{place.name}' in '{place.parent}' is the mask of another image and stays. Choose another folder "
+                    "for the mask of this one, or move that one away."
+                )
+            if not self.again and not self.record.is_ours(place):
                 raise _KeptError(place)
 
     def _stream(self, path: Path, part: str, target: Path, progress: Callable[[float], None]) -> tuple[Path, int]:
         """The same for an image that may not fit into memory: the engine opens it, and its mask goes to disk."""
-        on_disk = _on_disk(target)
+        streamed_to = on_disk(target)
         streamed: Streamed = self._answer(
-            "segment_file", path, part, self.model, on_disk, instances=self.instances, progress=progress
+            "segment_file", path, part, self.model, streamed_to, instances=self.instances, progress=progress
         )
         if not target.name.endswith(PLACED):
-            return on_disk, streamed.labels
-        self.record.add(path, on_disk)  # ours, if it stays behind
+            return streamed_to, streamed.labels
+        self.record.add(path, streamed_to)  # ours, if it stays behind
         opened = open_image(path, part)
-        labels = LabelStore.open(on_disk).read()
+        labels = LabelStore.open(streamed_to).read()
         try:
-            self._check_may_replace(target, large=False)
+            self._check_may_replace(path, target, large=False)
             write_mask(target, labels, opened.image, source=opened)
         except _KeptError:
-            shutil.rmtree(on_disk, ignore_errors=True)
+            shutil.rmtree(streamed_to, ignore_errors=True)
             raise
-        shutil.rmtree(on_disk, ignore_errors=True)
+        shutil.rmtree(streamed_to, ignore_errors=True)
         return target, streamed.labels
 
     def _answer(self, method: str, *args: Any, **options: Any) -> Any:
@@ -248,11 +254,6 @@ def _instances(chosen: ChosenModel, answers: Answer | None) -> bool:
 
 def _masks(count: int) -> str:
     return "mask was" if count == 1 else "masks were"
-
-
-def _on_disk(target: Path) -> Path:
-    """Where a mask stands that goes to disk as it is made."""
-    return target.with_name(f"{stem(target)}{ON_DISK}")
 
 
 def _name_of(image: Any) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from napari_medseg.models.errors import ImageError
 from napari_medseg.models.formats.kinds import ALLOWED, content_kind, is_image, stem
-from napari_medseg.models.writing import mask_ending
+from napari_medseg.models.writing import mask_ending, on_disk
 
 LOOKED_AT = 20
 """Files of a folder that are looked at to see whether it is a DICOM series."""
@@ -76,18 +76,19 @@ def targets_for(images: list[Path], out: Path) -> dict[Path, Path]:
     taken: dict[Path, Path] = {}
     for image in images:
         target = out / f"{stem(image)}{mask_ending(image)}"
-        if target in taken:
-            raise typer.BadParameter(
-                f"'{taken[target]}' and '{image}' would both be written to '{target}'. Nothing was written; "
-                "segment them one after the other, into two folders."
-            )
-        taken[target] = image
+        for place in dict.fromkeys((target, on_disk(target))):  # the second one if the image turns out to be large
+            if place in taken:
+                raise typer.BadParameter(
+                    f"'{taken[place]}' and '{image}' would both be written to '{place}'. Nothing was written; "
+                    "segment them one after the other, into two folders."
+                )
+            taken[place] = image
         targets[image] = target
     given = {image.resolve() for image in images}
-    for image, target in targets.items():
-        if target.resolve() in given:
+    for place, image in taken.items():
+        if place.resolve() in given:
             raise typer.BadParameter(
-                f"The mask of '{image}' would replace the image '{target}'. Nothing was written; "
+                f"The mask of '{image}' would replace the image '{place}'. Nothing was written; "
                 "choose another folder for the masks."
             )
     return targets

@@ -11,13 +11,15 @@ import nibabel
 import numpy as np
 import pytest
 import tifffile
+import typer
 from typer.testing import CliRunner
 
 from napari_medseg.cli import app
-from napari_medseg.cli.segment_inputs import images_in
+from napari_medseg.cli.segment_inputs import images_in, targets_for
 from napari_medseg.cli.segment_record import NAME
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.models.reading import read_mask
+from napari_medseg.models.writing import on_disk
 
 from ..models.formats.dicom_support import image, numbered, save, series
 
@@ -99,7 +101,7 @@ class TestGoingOn:
         out = tmp_path / "out"
         medseg("segment", folder, "-o", out)
         noted = [json.loads(line) for line in (out / NAME).read_text().splitlines()]
-        assert [sorted(entry) for entry in noted] == [["content", "mask", "of"]] * 3
+        assert [sorted(entry) for entry in noted] == [["content", "image", "mask", "of", "place"]] * 3
         assert "Mustermann" not in (out / NAME).read_text()
         assert str(folder) not in (out / NAME).read_text()
 
@@ -143,6 +145,54 @@ class TestKeeping:
         assert ran.code == 0, ran.err
         assert [Path(entry["mask"]).name for entry in ran.json["kept"]] == ["1.png", "ball.nii.gz"]
         assert when_made(folder) == before
+
+
+class TestImagesOfOneName:
+    @pytest.fixture
+    def alike(self, nuclei, tmp_path):
+        """x/a.tif and y/a.tif: two images, of one size and date."""
+        for name, number in (("x", 1), ("y", 2)):
+            (tmp_path / name).mkdir()
+            tifffile.imwrite(tmp_path / name / "a.tif", iio.imread(nuclei(number)[0])[:96, :96])
+            os.utime(tmp_path / name / "a.tif", ns=(1, 1))
+        assert len({(tmp_path / name / "a.tif").stat().st_size for name in "xy"}) == 1
+        return tmp_path / "x" / "a.tif", tmp_path / "y" / "a.tif"
+
+    @pytest.mark.parametrize("again", [(), ("--again",)], ids=["", "again"])
+    def test_a_mask_of_another_image_is_neither_replaced_nor_taken_for_it(self, medseg, alike, tmp_path, again):
+        out = tmp_path / "out"
+        assert medseg("segment", alike[0], "-o", out).code == 0
+        before = when_made(out)
+        ran = medseg("segment", alike[1], "-o", out, "--json", *again)
+        assert ran.code == 1
+        assert [ran.json[name] for name in ("written", "skipped", "kept")] == [[], [], []]
+        assert ran.json["failed"][0]["image"] == str(alike[1])
+        assert "'a.tif' in " in ran.json["failed"][0]["reason"]
+        assert "is the mask of another image and stays" in ran.json["failed"][0]["reason"]
+        assert when_made(out) == before
+
+    def test_images_that_were_moved_are_still_the_same(self, medseg, alike, tmp_path):
+        medseg("segment", tmp_path / "x", "-o", tmp_path / "out")
+        (tmp_path / "x").rename(tmp_path / "moved")
+        said = medseg("segment", tmp_path / "moved", "-o", tmp_path / "out", "--json").json
+        assert len(said["skipped"]) == 1
+        os.utime(tmp_path / "moved" / "a.tif", ns=(2, 2))
+        said = medseg("segment", tmp_path / "moved", "-o", tmp_path / "out", "--json").json
+        assert len(said["written"]) == 1
+
+    def test_the_place_of_a_mask_that_goes_to_disk_is_nobody_elses(self, tmp_path):
+        images = [tmp_path / name for name in ("a.tif", "a.png", "a.nii.gz", "a.ome.zarr")]
+        targets = targets_for(images, tmp_path / "out")
+        assert {on_disk(target).name for target in targets.values()} == {
+            "a.tif.ome.zarr",
+            "a.png.ome.zarr",
+            "a.nii.gz.ome.zarr",
+            "a.ome.zarr",
+        }
+        with pytest.raises(typer.BadParameter, match=r"would both be written to '.*a\.tif\.ome\.zarr'"):
+            targets_for([*images, tmp_path / "a.tif.ome.zarr"], tmp_path / "out")
+        with pytest.raises(typer.BadParameter, match="would replace the image"):
+            targets_for([tmp_path / "a.ome.zarr"], tmp_path)
 
 
 class TestDicomFolders:
@@ -226,16 +276,42 @@ class TestLarge:
         tifffile.imwrite(tmp_path / "slide.tif", iio.imread(image))
         code, said = self.ran(tmp_path / "slide.tif", image, "-o", tmp_path / "out")
         assert code == 0, said
-        store = LabelStore.open(tmp_path / "out" / "slide.ome.zarr")
+        store = LabelStore.open(tmp_path / "out" / "slide.tif.ome.zarr")
         assert [entry["labels"] for entry in said["written"]] == [store.read().max()] * 2
         assert self.ran(tmp_path / "slide.tif", "-o", tmp_path / "out")[1]["skipped"]
         said = self.ran(tmp_path / "slide.tif", "-o", tmp_path / "out", "--answer", "mask")[1]
         assert len(said["written"]) == 1  # nobody corrected it
-        store = LabelStore.open(tmp_path / "out" / "slide.ome.zarr")
+        store = LabelStore.open(tmp_path / "out" / "slide.tif.ome.zarr")
         store.write(np.s_[0:5, 0:5], np.full((5, 5), 9, np.uint8))
         said = self.ran(tmp_path / "slide.tif", "-o", tmp_path / "out")[1]
-        assert [Path(entry["mask"]).name for entry in said["kept"]] == ["slide.ome.zarr"]
+        assert [Path(entry["mask"]).name for entry in said["kept"]] == ["slide.tif.ome.zarr"]
         assert store.read()[0, 0] == 9
+
+    def test_images_that_differ_in_their_ending_have_a_mask_each(self, nuclei, tmp_path):
+        images = tmp_path / "images"
+        images.mkdir()
+        tifffile.imwrite(images / "a.tif", iio.imread(nuclei(1)[0]))
+        nuclei(2)[0].rename(images / "a.png")
+        code, said = self.ran(images, "-o", tmp_path / "out")
+        assert code == 0, said
+        assert sorted(when_made(tmp_path / "out")) == ["a.png.ome.zarr", "a.tif.ome.zarr"]
+        for entry in said["written"]:
+            assert LabelStore.open(entry["mask"]).shape == iio.imread(entry["image"]).shape
+            assert Path(entry["mask"]).name == f"{Path(entry['image']).name}.ome.zarr"
+        before = when_made(tmp_path / "out")
+        assert len(self.ran(images, "-o", tmp_path / "out")[1]["skipped"]) == 2
+        assert when_made(tmp_path / "out") == before
+
+    def test_the_mask_of_another_image_of_that_name_stays(self, nuclei, tmp_path):
+        for name, number in (("x", 1), ("y", 2)):
+            (tmp_path / name).mkdir()
+            tifffile.imwrite(tmp_path / name / "a.tif", iio.imread(nuclei(number)[0]))
+        self.ran(tmp_path / "x", "-o", tmp_path / "out")
+        mask = LabelStore.open(tmp_path / "out" / "a.tif.ome.zarr").read()
+        code, said = self.ran(tmp_path / "y", "-o", tmp_path / "out", "--again")
+        assert code == 1
+        assert "is the mask of another image and stays" in said["failed"][0]["reason"]
+        assert np.array_equal(LabelStore.open(tmp_path / "out" / "a.tif.ome.zarr").read(), mask)
 
     def test_that_of_a_large_volume_keeps_its_format(self, volume, tmp_path):
         code, said = self.ran(volume, "-o", tmp_path / "out", "--answer", "mask")
