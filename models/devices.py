@@ -38,7 +38,7 @@ def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
 def fastest_precision(device: torch.device) -> torch.dtype:
     """The type in which a device convolves fastest: bfloat16 where it is built in, also in processors, else float32."""
     if device.type == "cpu":
-        built_in = getattr(torch.cpu, "get_capabilities", dict)()  # not in old ones
+        built_in: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # not in old ones
         return torch.bfloat16 if built_in.get("avx512_bf16") or built_in.get("amx_bf16") else torch.float32
     return choose_precision("auto", device)
 
