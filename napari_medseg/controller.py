@@ -83,7 +83,7 @@ class PanelController:
         self.segmenting = Segmenting(
             viewer, self.state, self.masks, self.large, self.link, self.background, self.ledger, self.doubts
         )
-        self.queue = FolderQueue(viewer, self.state, self.masks, self.background, self._reference)
+        self.queue = FolderQueue(viewer, self.state, self.masks, self.large, self.background, self._reference)
         self.learning = Learning(self.state, self.link, self.background, self.ledger, config or FineTuneConfig())
         self.bringing_in = BringingIn(self.state, self.link, self.background, self.learning)
         self.accepting = Accepting(viewer, self.state, self.masks, self.background, self.ledger, self.learning.accepted)

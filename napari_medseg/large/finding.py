@@ -10,16 +10,33 @@ from pathlib import Path
 
 from napari.layers import Image
 
-from napari_medseg.models.errors import MedSegError
+from napari_medseg.models.errors import ImageError, MedSegError
 from napari_medseg.models.label_store import LabelStore
 
 from ..editing.identity import digest_of
 from ..image_layers import LARGE, mask_shape
-from .folder import MaskFolder, is_elsewhere, kept_folders, new_folder
+from .folder import MaskFolder, is_elsewhere, kept_folders, kept_outside, new_folder
 
 _log = logging.getLogger(__name__)
 
 ELSEWHERE = "Another window has the mask of this image. What is drawn here begins a mask of its own."
+
+
+@dataclass(frozen=True)
+class Given:
+    """A mask of a large image that does not lie in the project: it is shown, and corrected, where it is.
+
+    Attributes:
+        labels: where it is.
+        model: that made it; None if that is not known.
+        answer: what the model answered with, "instances" or "mask"; "" if that is not known.
+        untouched: whether it is as a model made it.
+    """
+
+    labels: Path
+    model: str | None = None
+    answer: str = ""
+    untouched: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +73,28 @@ def find_mask(project: Path, image: Image) -> Found:
             folder.let_go()
             said = said or f"A mask of this image could not be opened and was left as it is. {error}"
     return Found(said=said or (ELSEWHERE if is_elsewhere(project, shape, digest) else ""))
+
+
+def open_given(project: Path, image: Image, given: Given) -> Found:
+    """A mask that lies outside of the project, with what the project knows of the parts that were corrected."""
+    shape, digest = mask_shape(image), _digest(image)
+    folder: MaskFolder | None = None
+    try:
+        store = LabelStore.open(given.labels)
+        if store.shape != shape:
+            raise ImageError(f"'{given.labels.name}' has another size than its image.")
+        folder = kept_outside(project, shape, digest, given.labels)
+        folder = folder or new_folder(project, digest(), shape, given.model, given.answer, given.labels)
+        folder.hold()
+        if given.untouched:
+            folder.model, folder.answer, folder.edited = given.model, given.answer, []
+            folder.largest = None  # another run may have made it anew
+        folder.note()
+        return Found(folder, store)
+    except MedSegError as error:
+        if folder is not None:
+            folder.let_go()
+        return Found(said=f"The mask is not shown. {error}")
 
 
 def folder_to_fill(project: Path, image: Image, model: str, answer: str) -> MaskFolder:

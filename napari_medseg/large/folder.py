@@ -6,6 +6,7 @@ import contextlib
 import hmac
 import json
 import logging
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -41,9 +42,11 @@ class MaskFolder:
         model: that made it; None if nobody but the user did.
         answer: what the model answered with, "instances" or "mask".
         whole: whether the model came to the end.
-        largest: label of the whole mask.
+        largest: label of the whole mask; None if nobody has looked yet.
         edited: parts that were corrected.
         patch: the part that is open for correction; None if none is.
+        outside: salted hash of where the labels are, if they are not in the folder; b"" if they are.
+        written: how often parts were put back by this window.
     """
 
     path: Path
@@ -53,15 +56,18 @@ class MaskFolder:
     model: str | None = None
     answer: str = ""
     whole: bool = False
-    largest: int = 0
+    largest: int | None = 0
     edited: list[Box] = field(default_factory=list)
     patch: Box | None = None
+    outside: bytes = b""
+    written: int = 0
+    _elsewhere: Path | None = None
     _lock: FileLock | None = None
 
     @property
     def labels(self) -> Path:
         """Where the labels are, see `models.label_store`."""
-        return self.path / _LABELS
+        return self._elsewhere or self.path / _LABELS
 
     def note(self) -> None:
         """Have what the attributes say on the disk.
@@ -80,6 +86,7 @@ class MaskFolder:
             "largest": self.largest,
             "edited": [_pairs(box) for box in self.edited],
             "patch": None if self.patch is None else _pairs(self.patch),
+            "outside": self.outside.hex(),
         }
         write(self.path / _ABOUT, json.dumps(said).encode())
 
@@ -104,14 +111,16 @@ class MaskFolder:
             let_go(self._lock, self.path / _ABOUT)
 
     def remove(self) -> None:
-        """Have it no more; what cannot be removed stays and is found no more."""
+        """Have it no more; what cannot be removed stays and is found no more. Labels outside of it stay, too."""
         with contextlib.suppress(OSError):
             (self.path / _ABOUT).unlink()
         self.let_go()
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def new_folder(project: Path, digest: bytes, shape: Sequence[int], model: str | None, answer: str) -> MaskFolder:
+def new_folder(
+    project: Path, digest: bytes, shape: Sequence[int], model: str | None, answer: str, labels: Path | None = None
+) -> MaskFolder:
     """A folder for a mask of an image, held, without labels yet.
 
     Args:
@@ -120,6 +129,7 @@ def new_folder(project: Path, digest: bytes, shape: Sequence[int], model: str | 
         shape: of the mask.
         model: that will make it; None for the user alone.
         answer: "instances" or "mask".
+        labels: where they are already; None for in the folder. Only a salted hash of it is kept.
 
     Raises:
         WriteError: no permission, no space, ...
@@ -127,25 +137,47 @@ def new_folder(project: Path, digest: bytes, shape: Sequence[int], model: str | 
     salt = secrets.token_bytes(16)
     path = project / FOLDER / secrets.token_hex(8)
     made = MaskFolder(path, salt, salted(digest, salt), tuple(shape), model, answer, whole=model is None)
+    if labels is not None:
+        made.outside, made._elsewhere, made.whole, made.largest = _place(labels, salt), labels, True, None
     made.hold()
     made.note()
     return made
 
 
 def kept_folders(project: Path, shape: Sequence[int], digest: Callable[[], bytes]) -> list[MaskFolder]:
-    """The folders of masks of an image that no other window has, the newest first.
+    """The folders with masks of an image that no other window has, the newest first.
 
     Args:
         project: folder of the project.
         shape: of the mask.
         digest: gives that of the image; called only if a shape fits.
     """
-    return [folder for folder in _folders(project, shape, digest) if not is_held(folder.path / _ABOUT)]
+    folders = _folders(project, shape, digest)
+    return [folder for folder in folders if not folder.outside and not is_held(folder.path / _ABOUT)]
+
+
+def kept_outside(project: Path, shape: Sequence[int], digest: Callable[[], bytes], labels: Path) -> MaskFolder | None:
+    """The folder of a mask that lies elsewhere, not held yet; None if it was never opened in this project.
+
+    Args:
+        project: folder of the project.
+        shape: of the mask.
+        digest: see `kept_folders`.
+        labels: where the mask is.
+    """
+    for folder in _folders(project, shape, digest):
+        if folder.outside and hmac.compare_digest(_place(labels, folder.salt), folder.outside):
+            folder._elsewhere = labels
+            return folder
+    return None
 
 
 def is_elsewhere(project: Path, shape: Sequence[int], digest: Callable[[], bytes]) -> bool:
     """Whether another window has a whole mask of an image; see `kept_folders`."""
-    return any(folder.whole and is_held(folder.path / _ABOUT) for folder in _folders(project, shape, digest))
+    return any(
+        folder.whole and not folder.outside and is_held(folder.path / _ABOUT)
+        for folder in _folders(project, shape, digest)
+    )
 
 
 def _folders(project: Path, shape: Sequence[int], digest: Callable[[], bytes]) -> Iterator[MaskFolder]:
@@ -175,13 +207,18 @@ def _read(path: Path) -> MaskFolder | None:
             said["model"],
             str(said["answer"]),
             bool(said["whole"]),
-            int(said["largest"]),
+            None if said["largest"] is None else int(said["largest"]),
             [_box(pairs) for pairs in said["edited"]],
             None if said["patch"] is None else _box(said["patch"]),
+            bytes.fromhex(said.get("outside", "")),
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
         _log.warning("%s cannot be read", path, exc_info=error)
         return None
+
+
+def _place(labels: Path, salt: bytes) -> bytes:
+    return salted(os.fsencode(labels.absolute()), salt)
 
 
 def _pairs(box: Box) -> list[tuple[int, int]]:

@@ -20,9 +20,10 @@ from ..masks import Mask, Masks
 from ..state import PanelState
 from .finding import folder_to_fill
 from .folder import FOLDER, MaskFolder
-from .layers import channels_of, part_images, shown_levels
-from .open_part import LargeMask, Part, begun, mask_to_correct, put_back
+from .layers import channels_of, part_images
+from .open_part import LargeMask, Part, begun, put_back
 from .part import Box, is_far, look_at, part_in_view
+from .showing import by_turns, put_in, take_out
 from .whole_masks import WholeMasks
 
 ZOOM_IN = "Zoom in to where the mask is wrong and press Edit here: that part can be painted on, and given prompts."
@@ -50,13 +51,14 @@ class LargeMasks:
         background: where pixels are read and written.
 
     Attributes:
+        wholes: the masks of whole images.
         flush: has it noted what is painted already of a stroke that is not at its end, see `Editing.flush`.
     """
 
     def __init__(self, viewer: Any, state: PanelState, masks: Masks, background: Background) -> None:
         self.viewer, self._state, self._masks, self._background = viewer, state, masks, background
         self.flush: Callable[[Mask], None] = lambda mask: None
-        self._wholes = WholeMasks(viewer, state, background)
+        self.wholes = WholeMasks(viewer, state, background)
         self._part: Part | None = None
         self._busy = False
         state.events.image.connect(self._image_picked)
@@ -75,7 +77,7 @@ class LargeMasks:
         self._masks.in_ledger.disconnect(self._accepted)
         self.viewer.camera.events.center.disconnect(self._moved)
         self.viewer.layers.events.removed.disconnect(self._removed)
-        self._wholes.close()
+        self.wholes.close()
         self.viewer = None
 
     def folder_for(self, image: Image, model: str, answer: str) -> MaskFolder:
@@ -102,7 +104,7 @@ class LargeMasks:
                 if folder.path.parent != self._state.project / FOLDER:
                     folder.let_go()
                     self._state.notice = OTHER_PROJECT
-                elif self._wholes.show(image, folder, store) is not None:
+                elif self.wholes.show(image, folder, store) is not None:
                     self._state.image = image
                 self._describe()
 
@@ -123,7 +125,7 @@ class LargeMasks:
         if (
             part is not None
             and part.of.image is image
-            and not part.closing
+            and not (part.closing or self._busy)
             and not is_far(self.viewer, image, part.box)
         ):
             self._state.image = part.images[0]
@@ -154,7 +156,7 @@ class LargeMasks:
                 self.done(lambda: self._open(image, box, then))
 
         self._look(image)
-        if self._wholes.wait(image, edit):
+        if self.wholes.wait(image, edit):
             self._describe()
         else:
             edit()
@@ -188,17 +190,25 @@ class LargeMasks:
         part.closing = True
         self._describe()
 
-        def written(_: None) -> None:
-            if mask is not None:
+        def painted() -> bool:
+            if mask is not None and self._masks.holds(mask):
                 self.flush(mask)
-                if mask.changes != changes:  # painted on meanwhile
-                    self._put_back(part)
-                    return
+            return mask is not None and mask.changes != changes
+
+        def written(_: None) -> None:
+            if painted():  # meanwhile
+                self._put_back(part)
+            elif self.viewer is not None:
+                steps = take_out(part, self.viewer.layers, self._masks, self._state, painted)
+                by_turns(self._background.post, steps, closed)
+
+        def closed() -> None:
+            if painted():
+                self._put_back(part)
+                return
+            if mask is not None:
                 mask.unsaved = False  # it is in the mask of the whole now
-            part.closing = False
-            self._close_part(part)
-            for then, _failed in part.afterwards:
-                then()
+            self._closed_part(part)
 
         def failed(reason: str) -> None:
             part.stays()
@@ -217,7 +227,7 @@ class LargeMasks:
     def _open(self, image: Image, box: Box, then: Callable[[], None] | None, *, reopened: bool = False) -> None:
         if self._busy:
             return
-        known, layers, project = self._wholes.of(image), channels_of(image, self.viewer.layers), self._state.project
+        known, layers, project = self.wholes.of(image), channels_of(image, self.viewer.layers), self._state.project
         self._busy = True
         self._describe()
 
@@ -235,12 +245,12 @@ class LargeMasks:
             folder, store, pixels, labels = found
             self._busy = False
             there = all(layer in self.viewer.layers for layer in layers)
-            if not there or self._state.project != project or self._wholes.of(image) is not known:
+            if not there or self._state.project != project or self.wholes.of(image) is not known:
                 if known is None:
                     self._background.run(folder.remove)  # nothing is in it
                 self._describe()
                 return
-            large = known or self._wholes.show(image, folder, store)
+            large = known or self.wholes.show(image, folder, store)
             assert large is not None  # as the image is there
             part = Part(large, box, part_images(layers, pixels, box), labels, reopened)
             self._instead(part, then)
@@ -252,43 +262,32 @@ class LargeMasks:
         if self._part is not None:
             self.done(lambda: self._instead(part, then), self._describe)
             return
-        if self._wholes.of(part.of.image) is part.of:
-            self._show_part(part)
-            if then is not None:
-                then()
-        self._describe()
+        if self.wholes.of(part.of.image) is not part.of:
+            self._describe()
+            return
 
-    def _show_part(self, part: Part) -> None:
-        """The layers of a part, above the mask of the whole, which leaves the place to them."""
-        large, layers = part.of, self.viewer.layers
-        self._part = part
-        if large.layer in layers:
-            large.layer.data = shown_levels(large.store, without=part.box)
-            at = layers.index(large.layer) + 1
-        else:
-            at = len(layers)
-        for offset, image in enumerate(part.images):
-            layers.insert(at + offset, image)
-        self._masks.show(mask_to_correct(part))
-        self._state.image = part.images[0]
+        def wanted() -> bool:
+            return self.viewer is not None and self._part is part and not part.closing
 
-    def _close_part(self, part: Part) -> None:
-        layers, large = self.viewer.layers, part.of
-        self._part = None
-        if large.image in layers:
-            self._state.image = large.image
-        for mask in [mask for mask in self._masks.all() if mask.image in part.images and self._masks.holds(mask)]:
-            mask.unsaved = False  # hidden below the one that was put back
-            if mask.layer in layers:
-                layers.remove(mask.layer)
-        for image in part.images:
-            if image in layers:
-                layers.remove(image)
-        if large.layer in layers:
-            large.layer.data = shown_levels(large.store)
-        if self._wholes.of(large.image) is not large:
-            large.folder.let_go()
+        def shown() -> None:
+            self._busy = False
+            if wanted():
+                part.shown, self._state.image = True, part.images[0]
+                if then is not None:
+                    then()
+            self._describe()
+
+        self._part, self._busy = part, True
+        by_turns(self._background.post, put_in(part, self.viewer.layers, self._masks, wanted), shown)
+
+    def _closed_part(self, part: Part) -> None:
+        """A part is in the mask of the whole, and its layers are gone."""
+        part.closing, self._part = False, None
+        if self.wholes.of(part.of.image) is not part.of:
+            part.of.folder.let_go()
         self._image_picked()
+        for then, _failed in part.afterwards:
+            then()
 
     def _image_picked(self) -> None:
         """Look whether there is a mask of a large image that was made before, and show it."""
@@ -301,13 +300,14 @@ class LargeMasks:
         def found(large: LargeMask | None, said: str) -> None:
             if large is not None:
                 self._state.image = image
-                said = f"The mask of '{image.name}' is as it was left. {said}".strip()
+                if not large.folder.outside:
+                    said = f"The mask of '{image.name}' is as it was left. {said}".strip()
                 if large.folder.patch is not None and self._state.segmenting is None:
                     self._open(image, large.folder.patch, self._look_at_part, reopened=True)
             self._state.notice = said or self._state.notice
             self._describe()
 
-        self._wholes.look(image, found, self._failed)
+        self.wholes.look(image, found, self._failed)
 
     def _look_at_part(self) -> None:
         if self._part is not None:
@@ -323,7 +323,7 @@ class LargeMasks:
 
     def _project_opened(self) -> None:
         """The masks of large images belong to the project before; those of this one are looked for."""
-        if self._wholes.leave_project():
+        if self.wholes.leave_project():
             self._state.notice = OTHER_PROJECT
         self._image_picked()
 
@@ -347,14 +347,14 @@ class LargeMasks:
         layer, part = event.value, self._part
         if part is not None and not part.closing and (layer in part.images or layer is part.of.image):
             self._put_back(part)
-        known = self._wholes.closed(layer) if isinstance(layer, Image) else None
+        known = self.wholes.closed(layer) if isinstance(layer, Image) else None
         if known is not None and (part is None or part.of is not known):
             known.folder.let_go()
 
     def chosen(self) -> LargeMask | None:
         """The mask of the large image that is chosen, or of which a part is; None if it has none."""
         whole = self._whole_of(self._state.image)
-        return None if whole is None else self._wholes.of(whole)
+        return None if whole is None else self.wholes.of(whole)
 
     def _whole_of(self, image: Any) -> Image | None:
         """The large image that is chosen, or a part of which is."""
@@ -373,9 +373,9 @@ class LargeMasks:
         image, part = self._state.image, self._part
         whole = self._whole_of(image)
         self._state.large = whole is not None
-        in_part = part is not None and whole is part.of.image
+        in_part = part is not None and part.shown and whole is part.of.image
         self._state.in_part = in_part
-        awaited = whole is not None and self._wholes.awaited(whole)
+        awaited = whole is not None and self.wholes.awaited(whole)
         self._state.part_busy = self._busy or awaited or (part is not None and part.closing)
         if whole is None:
             self._state.large_about = ""

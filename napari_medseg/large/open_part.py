@@ -49,6 +49,7 @@ class Part:
         box: where the part is, at full size.
         images: a layer for each channel, the first one the image of the mask that is corrected.
         before: the labels that the store has there.
+        shown: whether all its layers are there, so that it can be corrected.
         reopened: whether it is open since an earlier window left it open.
         offered: whether corrections that were kept of it are on offer.
         closing: whether it is being put back.
@@ -60,6 +61,7 @@ class Part:
     images: list[Image]
     before: npt.NDArray[Any]
     reopened: bool = False
+    shown: bool = False
     offered: bool = False
     closing: bool = False
     afterwards: list[tuple[Callable[[], None], Callable[[], None]]] = field(default_factory=list)
@@ -73,12 +75,12 @@ class Part:
 
 
 def mask_to_correct(part: Part) -> Mask:
-    """The mask of a part as it is in the mask of the whole, with a frame around it."""
+    """The mask of a part as it is in the mask of the whole; its frame is to be made visible."""
     folder, name = part.of.folder, f"{part.of.image.name} part mask"
     untouched = folder.model is not None and not any(meet(part.box, box) for box in folder.edited)
     labels = Labels(np.array(part.before), name=name, **part_settings(part.of.image, part.box))
     frame = labels.bounding_box
-    frame.visible, frame.points, frame.line_color = True, False, FRAME
+    frame.points, frame.line_color = False, FRAME
     return Mask(part.images[0], labels, part.before if untouched else None, folder.model if untouched else None)
 
 
@@ -97,7 +99,9 @@ def put_back(part: Part, labels: npt.NDArray[Any], *, objects: bool) -> None:
     """
     folder = part.of.folder
     if not np.array_equal(labels, part.before):
-        there, largest = np.unique(labels), folder.largest
+        there = np.unique(labels)
+        largest = _largest(part.of.store) if folder.largest is None else folder.largest
+        folder.largest = largest
         if objects:
             new = np.setdiff1d(there, np.unique(part.before))
             new = new[new > 0]
@@ -107,10 +111,21 @@ def put_back(part: Part, labels: npt.NDArray[Any], *, objects: bool) -> None:
             folder.largest = max(largest, int(there[-1]))
         part.of.store.write(part.box, labels)
         part.before = labels
+        folder.written += 1
         if part.box not in folder.edited:
             folder.edited.append(part.box)
     folder.patch = part.box if part.offered else None  # what is on offer is offered again
     folder.note()
+
+
+def _largest(store: LabelStore) -> int:
+    """The largest label of a mask, of which a strip at a time is read."""
+    rows, found = store.levels[0].chunks[-2], 0
+    for index in np.ndindex(*store.shape[:-2]):
+        for top in range(0, store.shape[-2], rows):
+            here = (*(slice(i, i + 1) for i in index), slice(top, top + rows))
+            found = max(found, int(store.read(here).max(initial=0)))
+    return found
 
 
 def _renumbered(labels: npt.NDArray[Any], old: npt.NDArray[Any], new: npt.NDArray[Any]) -> npt.NDArray[Any]:

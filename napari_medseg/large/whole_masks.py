@@ -11,7 +11,7 @@ from napari_medseg.models.label_store import LabelStore
 
 from ..background import Background
 from ..state import PanelState
-from .finding import Found, find_mask
+from .finding import Found, Given, find_mask, open_given
 from .folder import FOLDER, MaskFolder
 from .layers import channels_of, pyramid_layer, shown_levels
 from .open_part import LargeMask
@@ -30,6 +30,8 @@ class WholeMasks:
         self.viewer, self._state, self._background = viewer, state, background
         self._known: dict[Image, LargeMask | None] = {}  # None: there is none
         self._looking: dict[Image, list[Callable[[], None]]] = {}  # with what waits for the answer
+        self._given: dict[Image, Given] = {}
+        self._refused: dict[Image, str] = {}
 
     def close(self) -> None:
         """Let go of all of them."""
@@ -39,6 +41,14 @@ class WholeMasks:
     def of(self, image: Image) -> LargeMask | None:
         """The mask of an image; None if it has none, or it was not found yet."""
         return self._known.get(image)
+
+    def give(self, image: Image, given: Given) -> None:
+        """This is the mask of an image that is not shown yet; what the project may have of it is not looked for."""
+        self._given[image] = given
+
+    def refused(self, image: Image) -> str:
+        """Why a mask that was given is not shown; "" if it is, or none was."""
+        return self._refused.get(image, "")
 
     def awaited(self, image: Image) -> bool:
         """Whether something waits until it is known if the image has a mask."""
@@ -63,13 +73,15 @@ class WholeMasks:
         if image in self._known or image in self._looking:
             return
         waiting = self._looking[image] = []
-        project = self._state.project
+        project, given = self._state.project, self._given.get(image)
 
         def show(there: Found) -> None:
             if self._looking.get(image) is not waiting:  # the image was closed, or the project
                 there.drop()
                 return
             del self._looking[image]
+            if given is not None and there.folder is None:
+                self._refused[image] = there.said
             large = self._known.setdefault(image, None)
             if large is not None:  # it was segmented meanwhile
                 there.drop()
@@ -84,7 +96,9 @@ class WholeMasks:
                 del self._looking[image]
                 failed(reason)
 
-        self._background.run(lambda: find_mask(project, image), show, give_up)
+        self._background.run(
+            lambda: open_given(project, image, given) if given else find_mask(project, image), show, give_up
+        )
 
     def show(self, image: Image, folder: MaskFolder, store: LabelStore) -> LargeMask | None:
         """The pyramid of a mask, above its image, in place of an earlier one; None if the image is gone."""
@@ -105,6 +119,8 @@ class WholeMasks:
     def closed(self, image: Any) -> LargeMask | None:
         """An image was closed: its mask, which is not let go of yet; None if it had none."""
         self._looking.pop(image, None)
+        self._given.pop(image, None)
+        self._refused.pop(image, None)
         return self._known.pop(image, None)
 
     def leave_project(self) -> bool:

@@ -19,6 +19,15 @@ from napari_medseg.models.errors import EngineError
 LOOK = 0.5
 """Seconds between two looks at how many masks there are."""
 
+PATIENCE = 4.0
+"""Seconds until a command that was asked to stop is told to, and as many until it is ended whatever it does."""
+
+_COMMAND = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); sys.argv[0] = 'medseg'; "
+    "from napari_medseg.cli import main; main()"
+)
+"""A window that a shell started in its background ignores Ctrl-C, and so would what it starts."""
+
 
 @dataclass(frozen=True)
 class Done:
@@ -29,14 +38,12 @@ class Done:
         skipped: masks that were there.
         kept: masks that stay although another model was picked: corrected, or not made by the command.
         failed: for each image that has none, the reason.
-        cancelled: whether it was stopped before its end.
     """
 
     written: int
     skipped: int
     kept: int
     failed: dict[Path, str]
-    cancelled: bool = False
 
 
 class AllMasks:
@@ -44,35 +51,45 @@ class AllMasks:
 
     Args:
         arguments: gives those of `medseg segment`, without --json; called when it runs.
+
+    Attributes:
+        killed: whether it had to be ended, and may have left half of a file.
     """
 
     def __init__(self, arguments: Callable[[], Sequence[str]]) -> None:
         self._arguments = arguments
-        self._process: subprocess.Popen[str] | None = None
         self._cancelled = threading.Event()
+        self._asked: float | None = None  # when it was asked to stop
+        self._insisting: list[tuple[float, Callable[[subprocess.Popen[str]], None]]] = [
+            (0.0, _interrupt),
+            (PATIENCE, lambda process: process.terminate()),
+            (2 * PATIENCE, lambda process: process.kill()),
+        ]
+        self.killed = False
 
-    def run(self, look: Callable[[], None]) -> Done:
-        """Run it to its end; for a thread. `look` is called now and then.
+    def run(self, look: Callable[[], None]) -> Done | None:
+        """Run it to its end; for a thread. `look` is called now and then, and must not take long.
+
+        Returns:
+            What it says that it did; None if it was cancelled before it could say so.
 
         Raises:
             EngineError: it ended without a word.
         """
-        self._process = subprocess.Popen(  # noqa: S603  our own command, without a shell
-            [sys.executable, "-m", "napari_medseg.cli", "segment", *self._arguments(), "--json"],
+        process = subprocess.Popen(  # noqa: S603  our own command, without a shell
+            [sys.executable, "-c", _COMMAND, "segment", *self._arguments(), "--json"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
         )
-        asked = False
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                out, err = self._process.communicate(timeout=LOOK)
+                out, err = process.communicate(timeout=LOOK)
                 break
-            if self._cancelled.is_set() and not asked:
-                asked = True
-                self._stop()
+            if self._cancelled.is_set():
+                self._stop(process)
             look()
         return self._outcome(out, err)
 
@@ -80,24 +97,34 @@ class AllMasks:
         """Stop; masks that are written stay, and the next run goes on from there."""
         self._cancelled.set()
 
-    def _stop(self) -> None:
-        assert self._process is not None
-        if os.name == "nt":
-            self._process.terminate()
-        else:
-            self._process.send_signal(signal.SIGINT)
+    def _stop(self, process: subprocess.Popen[str]) -> None:
+        """Ask it to stop; tell it, if it has not by then; and end it, if it does not listen at all."""
+        now = time.monotonic()
+        self._asked = now if self._asked is None else self._asked
+        while self._insisting and now >= self._asked + self._insisting[0][0]:
+            after, stop = self._insisting.pop(0)
+            self.killed = after > 0
+            stop(process)
 
-    def _outcome(self, out: str, err: str) -> Done:
+    def _outcome(self, out: str, err: str) -> Done | None:
         try:
             said = json.loads(out.strip().splitlines()[-1])
             failed = {Path(entry["image"]): str(entry["reason"]) for entry in said.get("failed", ())}
             written, skipped, kept = (len(said[name]) for name in ("written", "skipped", "kept"))
-            return Done(written, skipped, kept, failed, self._cancelled.is_set())
+            return Done(written, skipped, kept, failed)
         except (IndexError, ValueError, KeyError, TypeError) as error:
             if self._cancelled.is_set():
-                return Done(0, 0, 0, {}, cancelled=True)
+                return None
             last = err.strip().splitlines()[-1:] or ["it ended without a word"]
             raise EngineError(f"The folder could not be segmented: {last[0]}") from error
+
+
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    """Ctrl-C, upon which it has the engine stop, too; Windows knows none for another process."""
+    if os.name == "nt":
+        process.terminate()
+    else:
+        process.send_signal(signal.SIGINT)
 
 
 def time_left(begun: float, share_before: float, share: float) -> str:

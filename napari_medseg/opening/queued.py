@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,19 @@ from napari.layers import Image, Layer
 
 from napari_medseg.models.errors import ImageError
 from napari_medseg.models.formats import open_image
-from napari_medseg.models.formats.kinds import stem
+from napari_medseg.models.writing import ON_DISK, on_disk
 
 from ..image_layers import is_large, mask_shape
+from ..large.finding import Given
+from ..large.folder import MaskFolder
 from ..masks import Mask
 from .layers import made_layers
+from .made_by import Made
+
+KEPT_WHOLE = (
+    "The image is so large that it stays in its file, and is corrected in a mask on the disk (.ome.zarr); '{}' is "
+    "another kind of file and stays as it is. Segment the image here, and export its mask."
+)
 
 
 @dataclass(frozen=True)
@@ -45,12 +54,33 @@ class OpenImage:
         queued: as it was listed then.
         layers: it has in the window.
         filed: the mask that is in its file, with as many changes; None without.
+        filed_large: likewise, of an image that stays in its file.
         refused: why there is a file that is not shown as its mask; "" without.
     """
 
     queued: QueuedImage
     layers: list[Layer]
     filed: tuple[Mask, int] | None = None
+    filed_large: tuple[MaskFolder, int] | None = None
+    refused: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """An image as it was read.
+
+    Attributes:
+        layers: of the image.
+        labels: its mask; None without, and for one that stays on the disk.
+        made: what made the mask; None for a user, or nobody known.
+        given: a mask that stays on the disk; None without.
+        refused: why there is a mask that cannot be shown; "" without.
+    """
+
+    layers: list[Layer]
+    labels: npt.NDArray[Any] | None = None
+    made: Made | None = None
+    given: Given | None = None
     refused: str = ""
 
 
@@ -77,15 +107,20 @@ def listed(folder: Path) -> tuple[QueuedImage, ...]:
         targets = targets_for([*images, *reasons], masks_of(folder))
     except typer.BadParameter as error:
         raise ImageError(error.message) from error
-    found = ((image, target, mask_there(target)) for image, target in sorted(targets.items()))
+    names = names_in(masks_of(folder))
+    found = ((image, target, mask_there(target, names)) for image, target in sorted(targets.items()))
     return tuple(
         QueuedImage(image, there or target, there is not None, problem=reasons.get(image, ""))
         for image, target, there in found
     )
 
 
-def read(queued: QueuedImage) -> tuple[list[Layer], npt.NDArray[Any] | None, str]:
-    """Layers of an image, its mask if it can be shown, and why not if there is one that cannot."""
+def read(queued: QueuedImage, who: Callable[[Path, Path], Made | None]) -> Found:
+    """Layers of an image, with its mask if it can be shown; `who` tells what made a mask of an image.
+
+    Raises:
+        ImageError: the image cannot be read.
+    """
     from napari_medseg.models.reading import mask_on
 
     from ..cli.segment_inputs import images_of
@@ -94,18 +129,40 @@ def read(queued: QueuedImage) -> tuple[list[Layer], npt.NDArray[Any] | None, str
         images_of(queued.path)  # raises where it is several
     opened = open_image(queued.path)
     layers = made_layers(opened)
-    if not queued.mask.exists() or (isinstance(layers[0], Image) and is_large(layers[0])):
-        return layers, None, ""
+    mask = mask_there(queued.mask, names_in(queued.mask.parent))
+    if mask is None:
+        return Found(layers)
+    if isinstance(layers[0], Image) and is_large(layers[0]):
+        if not mask.name.endswith(ON_DISK):
+            return Found(layers, refused=KEPT_WHOLE.format(mask.name))
+        made = who(queued.path, mask)
+        given = Given(mask, made.model, made.answer) if made else Given(mask, untouched=False)
+        return Found(layers, given=given)
     try:
-        labels = mask_on(queued.mask, opened)
+        labels = mask_on(mask, opened)
     except ImageError as error:
-        return layers, None, str(error)
+        return Found(layers, refused=str(error))
     if isinstance(layers[0], Image) and labels.shape != mask_shape(layers[0]):
-        return layers, None, f"'{queued.mask.name}' has another size than its image."
-    return layers, labels, ""
+        return Found(layers, refused=f"'{mask.name}' has another size than its image.")
+    return Found(layers, labels, who(queued.path, mask))
 
 
-def mask_there(target: Path) -> Path | None:
-    """The mask of an image, if there is one, which is a folder where the image was too large for another format."""
-    streamed = target.with_name(f"{stem(target)}.ome.zarr")
-    return next((path for path in (target, streamed) if path.exists()), None)
+def names_in(folder: Path) -> frozenset[str]:
+    """Names in a folder, with one look at it: a network drive takes as long for each single file."""
+    try:
+        return frozenset(path.name for path in folder.iterdir())
+    except OSError:
+        return frozenset()
+
+
+def mask_there(target: Path, names: Collection[str]) -> Path | None:
+    """The mask of an image, if it is among the names in its folder."""
+    return next((path for path in (target, on_disk(target)) if path.name in names), None)
+
+
+def masks_there(queue: Iterable[QueuedImage]) -> dict[Path, Path]:
+    """The masks that these images of one folder have by now, by the images' paths."""
+    queue = tuple(queue)
+    names = names_in(queue[0].mask.parent) if queue else frozenset()
+    there = ((queued.path, mask_there(queued.mask, names)) for queued in queue)
+    return {path: mask for path, mask in there if mask is not None}

@@ -49,6 +49,17 @@ class LargeDesk(Desk):
         self.large.edit_here()
         self.until(lambda: not self.state.part_busy)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the window's loop has something to do."""
+        return bool(self._calls)
+
+    def next_turn(self) -> None:
+        """Do what was waiting when this turn began, as Qt does; what comes meanwhile waits for the next one."""
+        calls, self._calls[:] = list(self._calls), []
+        for call in calls:
+            call()
+
     def done(self) -> None:
         self.large.done()
         self.until(lambda: not self.state.in_part)

@@ -14,34 +14,18 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
+from napari_medseg.cli.naming import chosen_model
+from napari_medseg.cli.segment_record import Record
 from napari_medseg.image_layers import mask_layer_settings
 from napari_medseg.masks import Mask
 from napari_medseg.models.reading import read_image, read_mask
 from napari_medseg.models.writing import write_mask
 from napari_medseg.opening.all_masks import time_left
-from napari_medseg.opening.queue import FolderQueue
+from napari_medseg.opening.made_by import Made, made_by
+from napari_medseg.state import ModelChoice
 
 from ..models.formats.dicom_support import numbered, series
-from .editing_support import Desk
-
-IMAGE = np.random.default_rng(0).integers(0, 255, (40, 50), np.uint8)
-
-
-class QueueDesk(Desk):
-    """Layers of a viewer, and the queue."""
-
-    def __init__(self, project: Path) -> None:
-        super().__init__(project, IMAGE)
-        self.viewer.layers.clear()
-        self.queue = FolderQueue(self.viewer, self.state, self.masks, self.background, str)
-
-    def choose(self, folder: Path) -> None:
-        self.queue.choose(folder)
-        self.until(lambda: self.state.queue or self.state.problem)
-
-    def open(self, at: int) -> None:
-        self.queue.open(at)
-        self.until(lambda: self.state.queue_at == at or self.state.problem)
+from .queue_support import IMAGE, QueueDesk
 
 
 @pytest.fixture
@@ -113,7 +97,30 @@ def test_corrections_are_in_the_masks_file_when_the_next_image_comes(desk: Queue
     assert nibabel.load(saved).affine == pytest.approx(nibabel.load(folder / "b.nii").affine)
     assert not desk.masks.unsaved()
     desk.open(1)
-    assert desk.mask.predicted is None  # it is not what a model made any more
+    assert (desk.mask.predicted, desk.mask.model) == (None, None)  # it is not what a model made any more
+
+
+def test_the_model_that_made_a_mask_is_its_author_whichever_is_picked(desk: QueueDesk, folder: Path) -> None:
+    masks = folder.with_name("ward 7 masks")
+    Record.of(masks, chosen_model("nuclei"), instances=False).add(folder / "a.png", masks / "a.png")
+    desk.state.models = tuple(ModelChoice(name, name) for name in ("gone", "nuclei"))
+    desk.state.model = "gone"
+    desk.choose(folder)
+    desk.open(0)
+    assert desk.mask.model == "nuclei"
+    assert (desk.mask.predicted == desk.pixels).all()
+
+    desk.open(1)  # not in the record: somebody drew it, or another program made it
+    assert (desk.mask.predicted, desk.mask.model) == (None, None)
+
+
+def test_of_a_model_that_the_panel_does_not_have_it_is_known_that_one_made_the_mask(folder: Path) -> None:
+    masks = folder.with_name("ward 7 masks")
+    Record(masks, "other weights").add(folder / "a.png", masks / "a.png")
+    assert made_by(folder / "a.png", masks / "a.png", ["nuclei"], str) == Made()
+    assert made_by(folder / "a.png", masks / "b.nii.gz", ["nuclei"], str) is None
+    write_mask(masks / "a.png", np.full(IMAGE.shape, 3, np.uint8), read_image(folder / "a.png"))
+    assert made_by(folder / "a.png", masks / "a.png", ["nuclei"], str) is None  # corrected since
 
 
 def test_a_mask_that_cannot_be_saved_stays_open(desk: QueueDesk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,7 +219,7 @@ def test_a_second_image_that_was_left_with_an_open_part_puts_the_first_ones_part
     first = again.large.chosen()
     assert first is not None
     again.viewer.add_layer(made_layers(open_image(other))[0])
-    again.until(lambda: again.state.draft is not None)
+    again.until(lambda: again.state.draft is not None and not again.state.part_busy)
 
     assert [layer.name for layer in again.viewer.layers if "part mask" in layer.name] == ["other part mask"]
     assert first.store.read()[300, 300] == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,59 @@ def test_whoever_moves_far_away_is_done_with_the_part(desk: LargeDesk) -> None:
 
     desk.until(lambda: not desk.state.in_part)
     assert desk.whole[300, 300] == 3
+
+
+def turn(desk: LargeDesk) -> None:
+    """What the window does before it hears the user again."""
+    desk.until(lambda: desk.waiting)
+    desk.next_turn()
+
+
+def test_layers_come_and_go_in_turns_of_the_windows_loop(desk: LargeDesk) -> None:
+    desk.edit(300, 300)  # the first one has the mask of the whole shown, too
+    desk.done()
+    desk.look_at(700, 900)
+    came: list[object] = []
+    desk.viewer.layers.events.inserted.connect(came.append)
+    desk.viewer.layers[1].events.data.connect(came.append)
+
+    def until_not(busy: Callable[[], object]) -> None:
+        while busy():
+            turn(desk)
+            assert len(came) <= 1
+            came.clear()
+
+    desk.large.edit_here()
+    until_not(lambda: desk.state.part_busy)
+    desk.large.done()
+    until_not(lambda: desk.state.in_part)
+
+
+def test_an_image_that_is_closed_while_its_part_is_being_shown_leaves_nothing(desk: LargeDesk) -> None:
+    desk.look_at(700, 900)
+    desk.large.edit_here()
+    while "slide part" not in desk.viewer.layers:
+        turn(desk)
+    desk.viewer.layers.remove(desk.image)
+    desk.until(lambda: not desk.state.part_busy and "slide part" not in desk.viewer.layers)
+    assert "slide part mask" not in desk.viewer.layers
+    assert not desk.state.in_part
+
+
+def test_what_is_painted_while_a_part_is_being_put_back_is_put_back_too(desk: LargeDesk) -> None:
+    desk.edit(700, 900)
+    mask = desk.mask
+    paint(desk, 700, 900)
+    desk.large.done()
+    shown = []
+    desk.viewer.layers[1].events.data.connect(shown.append)
+    while not shown:  # the last thing before the part is taken away
+        turn(desk)
+    assert mask.layer in desk.viewer.layers
+    paint(desk, 750, 950, 4)
+    desk.until(lambda: not desk.state.in_part)
+    assert (desk.whole[700, 900], desk.whole[750, 950]) == (3, 4)
+    assert not desk.masks.unsaved()
 
 
 def test_from_too_far_away_the_user_is_told_to_zoom_in(desk: LargeDesk, monkeypatch: pytest.MonkeyPatch) -> None:
