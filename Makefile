@@ -25,10 +25,10 @@ test: .venv/ready-pyqt5-test
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-networks test-window
 
 test-networks:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/models tests/trainer
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/models tests/trainer
 
 test-window:
-	OMP_NUM_THREADS=1 $(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest tests/napari_medseg
+	OMP_NUM_THREADS=1 $(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest --durations=20 tests/napari_medseg
 
 lint: .venv/ready-pyqt5-dev
 	$(BIN)/ruff format --check .

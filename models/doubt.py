@@ -139,9 +139,10 @@ def _objects(cells: Cells, around: npt.NDArray[np.float32]) -> Iterator[Doubtful
     doubts = np.array([merged.mean for _, _, merged in found])
     typical = _weighted_median(sizes, sizes)
     less_sure = LESS_SURE * float(np.median(doubts)) if len(found) > 4 else np.inf
+    cut_off = _at_the_edges(parts)  # and nobody knows how large they are
     for number, box, merged in found:
         inside = parts[box] == number
-        if merged.pixels <= SMALL * typical:
+        if merged.pixels <= SMALL * typical and number not in cut_off:
             yield _suspect(_place(cells, box, inside, around, merged, ISLAND))
         elif merged.mean > min(UNSURE_OBJECT, max(less_sure, LEAST)):
             yield _place(cells, box, inside, around, merged, OBJECT)
@@ -234,9 +235,9 @@ def _neighbours(axes: int) -> npt.NDArray[np.bool_]:
     return touching
 
 
-def _at_the_edges(gaps: Array) -> set[int]:
-    """Numbers of the gaps that reach the edge of their plane."""
-    edges: Sequence[Array] = (gaps[..., 0, :], gaps[..., -1, :], gaps[..., :, 0], gaps[..., :, -1])
+def _at_the_edges(parts: Array) -> set[int]:
+    """Numbers of the parts that reach the edge of their plane."""
+    edges: Sequence[Array] = (parts[..., 0, :], parts[..., -1, :], parts[..., :, 0], parts[..., :, -1])
     return set(np.unique(np.concatenate([edge.ravel() for edge in edges])).tolist())
 
 

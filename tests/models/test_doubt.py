@@ -84,6 +84,14 @@ def test_a_second_small_part_of_a_label_is_an_island() -> None:
     assert (place.why, place.box, place.label) == (ISLAND, (slice(120, 124), slice(120, 124)), 1)
 
 
+@pytest.mark.parametrize("corner", [(0, 120), (252, 120), (120, 0), (120, 252)])
+def test_an_object_that_the_border_of_the_image_cuts_off_may_be_small(corner: tuple[int, int]) -> None:
+    confidence, mask = answer(1, 1, 1, 1)
+    row, column = corner
+    mask[row : row + 4, column : column + 4] = 2
+    assert doubtful_places(confidence, mask) == []
+
+
 def test_what_somebody_corrected_since_is_left_out() -> None:
     confidence, predicted = answer(1, 4, 6, 1)
     mask = predicted.copy()
