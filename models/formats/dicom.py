@@ -15,7 +15,7 @@ from ..geometry import turn
 from ..image import MedicalImage
 from .dicom_folder import Found, found_in
 from .dicom_frames import Frame
-from .dicom_naming import name_of, patient_of, title_of
+from .dicom_naming import name_of, patient_of, titles_of
 from .dicom_reading import lazy_planes
 from .dicom_seg import read_segmentation
 from .dicom_spacing import frame_seconds
@@ -34,7 +34,8 @@ def parts(path: Path) -> tuple[Part, ...]:
     """
     stacks = found_in(path).stacks
     with config.disable_value_validation():
-        return tuple(Part(key, title_of(stack)) for key, stack in sorted(stacks.items(), key=_by_series))
+        ordered = dict(sorted(stacks.items(), key=_by_series))
+        return tuple(map(Part, ordered, titles_of(list(ordered.values()))))
 
 
 def open_part(path: Path, key: str) -> OpenedImage:

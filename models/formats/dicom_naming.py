@@ -5,7 +5,7 @@ the patient is.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..errors import ImageError
 from .dicom_frames import Frame, Place
 from .dicom_header import Header
 from .dicom_order import at_places
+from .dicom_tags import number
 from .dicom_volume import Volume, volume_of
 from .kinds import stem
 
@@ -27,11 +28,24 @@ _SHORTEST = 3
 """Letters of a name that are worth hiding; shorter ones are in every word."""
 
 
-def title_of(stack: list[Frame]) -> str:
-    """For the chooser, e.g. "CT, 120 slices of 512 x 512, 0.7 x 0.7 x 2.5 mm, axial, 'Thorax'".
+def titles_of(stacks: Sequence[list[Frame]]) -> list[str]:
+    """For the chooser, no two alike, e.g. "CT, 120 slices of 512 x 512, 0.7 x 0.7 x 2.5 mm, axial, 'Thorax'".
 
+    Those that would be alike are told apart by the number of their series, and if need be by their place in the list.
     Only here does the description of the series appear, in the words of whoever ran the scanner.
     """
+    titles = [_title(stack) for stack in stacks]
+    numbers = [number(stack[0].header.dataset, "SeriesNumber") for stack in stacks]
+    titles = [
+        f"{title}, series {series:g}" if titles.count(title) > 1 and series is not None else title
+        for title, series in zip(titles, numbers, strict=True)
+    ]
+    return [
+        f"{title}, image {place}" if titles.count(title) > 1 else title for place, title in enumerate(titles, start=1)
+    ]
+
+
+def _title(stack: list[Frame]) -> str:
     said = str(stack[0].header.dataset.get("SeriesDescription", "") or "").strip()
     words = [_kind(stack[0]), *_extent(stack), *([f"'{said[:60]}'"] if said else [])]
     return ", ".join(word for word in words if word)

@@ -68,6 +68,13 @@ def test_two_series_interleaved_in_a_folder_are_two_parts(tmp_path: Path) -> Non
     np.testing.assert_array_equal(open_image(tmp_path / "mixed", found[1].key).image.data, numbered(5, 4, 5) + 1000)
 
 
+def test_series_that_look_alike_are_told_apart_by_their_number_or_their_place(tmp_path: Path) -> None:
+    for folder, numbered_as in (("a", 3), ("b", 4), ("c", 4)):
+        series(tmp_path / folder, numbered(3, 4, 5), SeriesDescription="Localizer", SeriesNumber=numbered_as)
+    alike = "CT, 3 slices of 5 x 4, 0.5 x 0.8 x 2 mm, axial, 'Localizer', series"
+    assert [part.title for part in parts(tmp_path)] == [f"{alike} 3", f"{alike} 4, image 2", f"{alike} 4, image 3"]
+
+
 def test_without_a_choice_the_largest_is_opened_and_the_user_is_told(tmp_path: Path) -> None:
     series(tmp_path / "a", numbered(3, 4, 5))
     series(tmp_path / "b", numbered(5, 4, 5))
