@@ -86,14 +86,18 @@ def test_a_window_that_ignores_ctrl_c_can_stop_the_command_all_the_same(
     desk: QueueDesk, folder: Path, discs: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(all_masks, "PATIENCE", 1000.0)  # so that it ends because it was asked to
+    monkeypatch.setattr(all_masks, "LOOK", 0.01)
     for number in range(20):
         iio.imwrite(folder / f"{number}.png", discs)
     desk.choose(folder)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a window that a shell started in its background
     try:
         desk.queue.start()
+        command = command_of(desk, folder)
         desk.until(lambda: sum(queued.done for queued in desk.state.queue) > 1)
+        command.suspend()  # or it might be done before it is asked
         desk.queue.cancel()
+        command.resume()
         desk.until(lambda: desk.state.queue_share is None)
     finally:
         signal.signal(signal.SIGINT, before)
