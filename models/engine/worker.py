@@ -53,13 +53,17 @@ def _warm(worker: Any, role: str) -> None:
         prompter.warm()
 
 
+_NOT_LOGGED = ("Run out-of-band function", "Compute Failed")
+"""What dask says of each prompt, and of each error, with all its arguments; `task` logs errors itself."""
+
+
 def _hush() -> None:
     """Keep dask from logging a line for each prompt, and everybody from logging where the user's files are."""
     for logger in (logging.getLogger(), logging.getLogger("distributed")):
         for handler in logger.handlers:
             handler.setFormatter(WithoutFolders("%(asctime)s %(name)s %(message)s"))
     logging.getLogger("distributed.worker").addFilter(
-        lambda record: not str(record.msg).startswith("Run out-of-band function")
+        lambda record: not str(record.msg).startswith(_NOT_LOGGED)
     )
 
 
