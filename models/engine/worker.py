@@ -62,9 +62,7 @@ def _hush() -> None:
     for logger in (logging.getLogger(), logging.getLogger("distributed")):
         for handler in logger.handlers:
             handler.setFormatter(WithoutFolders("%(asctime)s %(name)s %(message)s"))
-    logging.getLogger("distributed.worker").addFilter(
-        lambda record: not str(record.msg).startswith(_NOT_LOGGED)
-    )
+    logging.getLogger("distributed.worker").addFilter(lambda record: not str(record.msg).startswith(_NOT_LOGGED))
 
 
 def _tell_device(worker: Any) -> None:
