@@ -1,8 +1,7 @@
 """What becomes of memory that was freed: kept for what comes next, or given back to the system. On Linux with glibc.
 
 The maps of a network are made and freed hundreds of times a second, always in the same sizes. Kept, they cost nothing;
-given back, each is asked for and filled with zeros again, which takes as long as the convolutions themselves. While an
-image is streamed that does not fit into memory, a small part of that is a fair price.
+given back, each is asked for and filled with zeros again, which takes as long as the convolutions themselves.
 """
 
 from __future__ import annotations
@@ -11,20 +10,16 @@ import contextlib
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
 
 KEPT = 2**25
 """Bytes of the largest block that is kept once it was freed; as far as glibc would go by itself."""
-
-LEAN = 2**22
-"""The same while memory is what counts."""
 
 _TRIM, _MMAP = -1, -3
 """Numbers of what can be set, in glibc's malloc.h."""
 
 
-def keep_freed(largest: int = KEPT) -> None:
-    """Keep freed blocks of up to so many bytes in this process; larger ones go back to the system at once.
+def keep_freed() -> None:
+    """Keep freed blocks of up to `KEPT` bytes in this process; larger ones go back to the system at once.
 
     Does nothing where the C library is another one.
     """
@@ -32,20 +27,10 @@ def keep_freed(largest: int = KEPT) -> None:
         return
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        library.mallopt(_MMAP, largest)
-        library.mallopt(_TRIM, largest)
+        library.mallopt(_MMAP, KEPT)
+        library.mallopt(_TRIM, KEPT)
 
 
 def use_large_pages() -> None:
     """Have torch ask for its memory in pages of 2 MB, of which fewer have to be asked for; before torch is imported."""
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-
-
-@contextlib.contextmanager
-def lean() -> Iterator[None]:
-    """While it lasts, large blocks go back to the system at once; afterwards they are kept."""
-    keep_freed(LEAN)
-    try:
-        yield
-    finally:
-        keep_freed()

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from ..allocation import lean
 from ..image import MedicalImage
 from ..label_store import CHUNK, LabelStore
 from .intensities import Intensities
@@ -71,7 +70,7 @@ def segment_to_store(
     resumed = (partial.plane * image.mask_shape[-2] + partial.row) / size
     share = 1 - NUMBERING if instances else 1.0
     steps = Steps(progress and (lambda done: progress(share * done)), cancel, give_way, CANCELLED)
-    with StoreSink(partial, mask, sure) as sink, lean():
+    with StoreSink(partial, mask, sure) as sink:
         notices = segment(model, image, known, settings, sink, steps)
     if instances:
         numbered = Steps(progress and (lambda done: progress(share + NUMBERING * done)), cancel, give_way, CANCELLED)

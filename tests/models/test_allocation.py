@@ -7,7 +7,7 @@ import pytest
 FREED = """
 import json, sys
 import numpy as np, psutil
-from napari_medseg.models.allocation import keep_freed, lean
+from napari_medseg.models.allocation import keep_freed
 
 def left_of(count, size):
     '''How many of the bytes of freed blocks the process still holds.'''
@@ -21,17 +21,14 @@ def left_of(count, size):
 
 keep_freed()
 found = {"kept": left_of(3, 8_000_000)}
-with lean():
-    found["lean"] = left_of(3, 8_000_000)
 found["too large"] = left_of(2, 60_000_000)
 print(json.dumps(found))
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
-def test_maps_of_a_network_are_kept_for_the_next_ones_but_not_while_an_image_is_streamed() -> None:
+def test_maps_of_a_network_are_kept_for_the_next_ones_but_not_whatever_is_larger() -> None:
     ran = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=True)
     found = json.loads(ran.stdout)
     assert found["kept"] > 0.9
-    assert found["lean"] < 0.1
     assert found["too large"] < 0.1
