@@ -5,10 +5,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-MORE := tests/napari_medseg/test_[p-z]*.py
 DISPLAY_OR_VIRTUAL = $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1100x24")
 
-.PHONY: run test test-networks test-window test-window-more lint docs clean
+.PHONY: run test test-networks test-window lint docs clean
 
 run: .venv/ready-pyqt5
 	@sh .ci/qt-libraries
@@ -19,22 +18,17 @@ run: .venv/ready-pyqt5
 		$(BIN)/medseg demo --headless --json; \
 	fi
 
-# Torch and an open canvas in one process crash where Mesa draws (see docs/developer.md). Three processes beside each other,
-# with one thread for torch, since those of the window mostly wait; each window has a display of
-# its own, from numbers that lie apart, as both look for a free one at the same moment.
+# Two processes: torch and an open canvas in one crash where Mesa draws (see docs/developer.md). Beside each other, with
+# one thread for torch, since those of the window mostly wait.
 test: .venv/ready-pyqt5-test
 	@sh .ci/qt-libraries --virtual-display
-	@$(MAKE) --no-print-directory --jobs=3 --keep-going test-networks test-window test-window-more
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-networks test-window
 
 test-networks:
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/models tests/trainer
 
 test-window:
-	OMP_NUM_THREADS=1 $(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest --durations=20 tests/napari_medseg \
-		--ignore-glob='$(MORE)'
-
-test-window-more:
-	OMP_NUM_THREADS=1 $(subst -a,-a -n 200,$(DISPLAY_OR_VIRTUAL)) $(BIN)/python -m pytest --durations=20 $(MORE)
+	OMP_NUM_THREADS=1 $(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest --durations=20 tests/napari_medseg
 
 lint: .venv/ready-pyqt5-dev
 	$(BIN)/ruff format --check .
