@@ -202,9 +202,9 @@ def _load() -> Any:
 
 
 def _take_threads() -> None:
-    from ..devices import cores, use_threads
+    from ..devices import use_threads
 
-    use_threads(cores())  # all of them: it is for a moment only, and the window waits for the answer
+    use_threads()  # with the window's core, too, they would wait for each other while it draws the prompt
 
 
 def _warm() -> None:

@@ -36,7 +36,8 @@ class Mouse:
 
     Args:
         viewer: napari's.
-        clicked: called for a click.
+        pressed: called when the button goes down for what may become a click.
+        clicked: called for a click, with what `pressed` was called with.
         begun: called when a pull begins; False if there is nothing to pull.
         moved: called with the position in the world, while it is pulled.
         ended: called when it ends.
@@ -45,13 +46,14 @@ class Mouse:
     def __init__(
         self,
         viewer: Any,
+        pressed: Callable[[Press], None],
         clicked: Callable[[Press], None],
         begun: Callable[[Press], bool],
         moved: Callable[[Sequence[float]], None],
         ended: Callable[[], None],
     ) -> None:
         self._viewer = viewer
-        self._clicked, self._begun, self._moved, self._ended = clicked, begun, moved, ended
+        self._foreseen, self._clicked, self._begun, self._moved, self._ended = pressed, clicked, begun, moved, ended
         self._clicks = False
         self._moving_view = False
         self._resting: dict[str, list[Any]] = {}
@@ -123,6 +125,7 @@ class Mouse:
 
     def _click(self, event: Any, press: Press, pressed_at: Sequence[float]) -> Generator[None, None, None]:
         farthest = 0.0
+        self._foreseen(press)
         yield
         while event.type == "mouse_move":
             farthest = max(farthest, math.dist(pressed_at, event.pos))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_medseg.models.errors import PromptError
 from napari_medseg.models.prompts.prompts import Box, Lasso, Point, Prompt, Prompts, Scribble
 
 from ..background import Background
@@ -126,6 +127,22 @@ class Objects:
         else:
             self._finish(mask, token)
             self._begin(mask, lambda it: found(it, True), failed)
+
+    def foreseen(self, mask: Mask, click: Point) -> tuple[Prompts, PlaneInWork]:
+        """What `for_prompt` would come to, without doing it: the prompts there are, and the object on that plane.
+
+        Raises:
+            PromptError: the click means nothing, or it takes a search to know what it means.
+        """
+        work, pixels, given = self._in_work.get(mask), mask.layer.data[click.plane], self._editing.prompts(mask)
+        row, column = (round(x) for x in click.at)
+        label = int(pixels[row, column])
+        picks = label and self._picks(work, click, label, pixels, row, column)
+        if picks or (work is None and (given or not click.positive)):
+            raise PromptError("Which object this click is about is not known yet.")
+        if work is None:
+            return given, PlaneInWork(self._state.label, self._state.own_labels)
+        return given, work.planes.get(click.plane) or PlaneInWork(work.label, work.alone)
 
     def concerns(self, mask: Mask, work: ObjectInWork, prompt: Prompt) -> bool:
         """Whether a prompt can be about the object in work: a box or lasso around nothing of it cannot."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from ..state import PanelState
 from .aiming import canvas_pixels, into, is_inside, middle_of_view, position_in, shown_plane
 from .answering import Answering
 from .asking import Asking
+from .foresight import Foresight
 from .gesture import Gesture
 from .labelling import Labelling
 from .mouse import Mouse, Press
@@ -50,17 +52,19 @@ class Prompting:
         self, viewer: Any, state: PanelState, masks: Masks, editing: Editing, link: EngineLink, background: Background
     ) -> None:
         self.viewer, self._state, self._masks, self._editing = viewer, state, masks, editing
-        self._turns = Turns(self._show, lambda reason: setattr(state, "problem", reason))
+        self._turns = Turns(self._turn_ended, lambda reason: setattr(state, "problem", reason))
         self._asking = Asking(viewer, link, background)
         self.labelling = Labelling(state, masks, editing)
         self._objects = Objects(state, masks, editing, background, self._turns.guarded)
         self._answering = Answering(viewer, state, masks, editing, self._objects, self._asking, self._turns)
+        self._foresight = Foresight(state, masks, editing, self._objects, self._asking)
         self._overlay = Overlay(viewer, background.post)
-        self._mouse = Mouse(viewer, self._clicked, self._begun, self._moved, self._ended)
+        self._mouse = Mouse(viewer, self._pressed, self._clicked, self._begun, self._moved, self._ended)
         self.part_first: Callable[[Callable[[], None]], bool] = lambda again: False
         self._background = background
         self._shown: tuple[Any, tuple[Prompt, ...]] | None = None  # image and prompts that are drawn, or soon will be
         self._drawing = False  # whether they soon will be
+        self._with_answer = False  # whether they are to be drawn with an answer that comes in a moment
         self._gesture: Gesture | None = None
         self._image: Any = None  # that the gesture is made on
         self._token: Any = None
@@ -162,6 +166,16 @@ class Prompting:
             raise PromptError("This image is corrected part by part: zoom in, and press Edit here.")
         return image, shown_plane(self.viewer, image)
 
+    def _pressed(self, press: Press) -> None:
+        """Have the predictor look while the button is held: a hand holds it longer than the predictor takes."""
+        if press.removing or not self._turns.idle:
+            return
+        with contextlib.suppress(PromptError):  # the click will say it
+            image, plane = self._aim()
+            at = position_in(image, press.world)
+            if is_inside(image, at):
+                self._foresight.look(image, Point(into(image, at), press.positive, plane))
+
     def _clicked(self, press: Press) -> None:
         try:
             image, plane = self._aim()
@@ -176,6 +190,7 @@ class Prompting:
             self._remove_at(image, plane, at)
             return
         prompt = Point(into(image, at), press.positive, plane)
+        self._with_answer = self._turns.idle and self._foresight.knows(image, prompt)
         self._turns.add(Turn(partial(self._answering.give, image, prompt, object(), final=True), None, prompt))
         self._show()
 
@@ -242,11 +257,15 @@ class Prompting:
         self._shown = (image, shown) if image in self.viewer.layers and (shown or self._state.prompt_tool) else None
         if self._shown is None:
             self._overlay.hide()
-        elif not self._drawing:
+        elif not self._drawing and not self._with_answer:
             self._drawing = True
             self._background.post(self._draw)  # later: the predictor is asked first, and looks meanwhile
         self._state.object_about = self._objects.about(mask)
         self._state.prompts = len(given)
+
+    def _turn_ended(self) -> None:
+        self._with_answer = False
+        self._show()
 
     def _draw(self) -> None:
         self._drawing = False

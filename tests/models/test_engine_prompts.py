@@ -169,15 +169,13 @@ class TestInTheEngine:
         with pytest.raises(PromptError, match="plane"):
             engine.prompt("discs", Prompts().click((1, 1), plane=(7,)), NOTHING)
 
-    def test_a_segmentation_leaves_a_core_to_the_window_and_a_prompt_takes_all_for_a_moment(
-        self, engine: Engine, tiny: str
-    ) -> None:
+    def test_a_segmentation_and_a_prompt_leave_a_core_to_the_window(self, engine: Engine, tiny: str) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         engine.prompt_start("discs", discs((30, 40)))
         engine.segment(discs((30, 40)), tiny).result(WAIT)
         engine.prompt("discs", CLICK, NOTHING)
 
-        assert engine.submit("predictor", "counting:threads_of_prompts").result(WAIT) == cores
+        assert engine.submit("predictor", "counting:threads_of_prompts").result(WAIT) == max(1, cores - 1)
 
 
 class TestPrompter:
@@ -216,6 +214,15 @@ class TestPrompter:
         again = prompter.propose_anew("two", more.without(1), NOTHING).full((96, 128))
 
         np.testing.assert_array_equal(again, once)
+
+    def test_what_is_asked_twice_is_answered_once(self, prompter: Prompter) -> None:
+        """First while the mouse is held, then when it is let go."""
+        prompter.start("one", discs((30, 40)))
+        answer = prompter.propose("one", CLICK, NOTHING)
+        assert prompter.propose("one", CLICK, NOTHING) is answer
+        more, now = CLICK.click((36, 44)), Region.of(answer.box, answer.mask)
+
+        assert prompter.propose("one", more, now) is prompter.propose("one", more, now)
 
     def test_dark_and_bright_are_what_the_caller_says(self, prompter: Prompter) -> None:
         """Two planes of one volume, of which one is dark: its brightest pixel must not be shown as bright."""

@@ -10,6 +10,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLineEdit
 
+from napari_medseg.models.engine.client import Engine
+
 from .prompting_support import FIRST, SECOND, Hand, disc, is_disc, labels, take_up
 
 
@@ -147,6 +149,40 @@ class TestTools:
 
         assert panel.state.prompts == 2
         assert hand.viewer.camera.zoom == zoom
+
+    @pytest.mark.parametrize("before", [0, 1])
+    def test_a_click_is_asked_about_while_the_button_is_held_and_written_when_it_is_let_go(
+        self, panel: Any, hand: Hand, press: Any, until: Any, monkeypatch: pytest.MonkeyPatch, before: int
+    ) -> None:
+        take_up(panel, press, "click")
+        for at in ((20, 26),)[:before]:
+            hand.click(at)
+        asked: list[Any] = []
+        ask = Engine.prompt
+        monkeypatch.setattr(Engine, "prompt", lambda *about: (answer := ask(*about), asked.append(about[2:]))[0])
+        hand.press(FIRST)
+
+        until(lambda: asked)
+
+        assert panel.state.prompts == before
+        assert (panel.state.mask is None) == (before == 0)
+        hand.release(FIRST)
+        hand.wait()
+        (held_prompts, held_now), (prompts, now) = asked
+        assert held_prompts == prompts
+        assert held_now.equals(now)
+        assert is_disc(panel, 1, FIRST)
+
+    def test_a_button_held_on_what_is_no_object_asks_nothing(
+        self, panel: Any, hand: Hand, press: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        take_up(panel, press, "click")
+        monkeypatch.setattr(Engine, "prompt", lambda *about: pytest.fail("it was asked about"))
+
+        hand.click(FIRST, right=True)
+
+        assert "no object" in panel.state.notice
+        assert not panel.state.problem
 
     def test_a_pull_with_the_click_tool_moves_the_view_and_prompts_nothing(
         self, panel: Any, hand: Hand, press: Any

@@ -1,0 +1,65 @@
+"""A click is answered while the button is still held, so that its answer is there when the button is let go."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from napari_medseg.models.engine.region import NOTHING
+from napari_medseg.models.errors import MedSegError
+from napari_medseg.models.prompts.prompts import Point, Prompts
+
+from ..editing import Editing
+from ..masks import Mask, Masks
+from ..state import PanelState
+from .answering import flat
+from .asking import Asking
+from .objects import Objects
+
+
+class Foresight:
+    """Has the predictor answer what may be about to be asked; it remembers the answer, and nothing is written.
+
+    Args:
+        state: what the panel shows.
+        masks: in work.
+        editing: where the prompts are.
+        objects: which object a prompt is about.
+        asking: the line to the predictor.
+    """
+
+    def __init__(self, state: PanelState, masks: Masks, editing: Editing, objects: Objects, asking: Asking) -> None:
+        self._state, self._masks, self._editing = state, masks, editing
+        self._objects, self._asking = objects, asking
+        self._looking = False
+        self._known: tuple[Any, Point] | None = None  # what was answered last, and in which image
+
+    def knows(self, image: Any, click: Point) -> bool:
+        """Whether the predictor has answered this click already."""
+        return self._known is not None and self._known[0] is image and self._known[1] == click
+
+    def look(self, image: Any, click: Point) -> None:
+        """Ask what a click would come to, unless that cannot be told yet, or the last question is still open."""
+        if self._looking or image is not self._state.image:
+            return
+        with contextlib.suppress(IndexError, TypeError, ValueError, MedSegError):  # the click itself will say it
+            mask = self._masks.current()
+            before, now = (Prompts(), NOTHING) if mask is None else self._begins_with(mask, click)
+            asked = flat(before.add(click).on(click.plane))
+            self._asking.prompt(image, click.plane, asked, now, lambda answer: self._seen(image, click), self._failed)
+            self._looking, self._known = True, None
+
+    def _begins_with(self, mask: Mask, click: Point) -> tuple[Prompts, Any]:
+        """The prompts and the object that the click would add to.
+
+        Raises:
+            MedSegError: it takes a search to know that, or the click means nothing.
+        """
+        before, known = self._objects.foreseen(mask, click)
+        return before, known.now(mask.layer.data[click.plane], flat(before.on(click.plane)))
+
+    def _seen(self, image: Any, click: Point) -> None:
+        self._looking, self._known = False, (image, click)
+
+    def _failed(self, reason: str) -> None:
+        self._looking = False
