@@ -35,6 +35,7 @@ import torch
 from measuring import machine
 
 from napari_medseg.models import MedicalImage, load_model, predict
+from napari_medseg.models.allocation import keep_freed
 from napari_medseg.models.intensity import intensity_limits, match_channels, normalise
 from napari_medseg.models.label_store import LabelStore
 
@@ -121,6 +122,7 @@ def measured(case: str, method: str, folder: str, options: argparse.Namespace) -
     mask = Path(folder) / f"{case}-{method}"
     small = argparse.Namespace(**vars(options) | {"tile": 64})
     if method == "medseg":  # libraries and kernels; predicting also lays out the weights, which MONAI does not
+        keep_freed()  # as in MedSeg's own processes
         warm = mask.with_suffix(".warm.ome.zarr")
         predict(network, np.zeros((64, 64), np.uint8), device=options.device, tile=64, out=warm)
     else:

@@ -14,12 +14,14 @@ import sys
 KEPT = 2**25
 """Bytes of the largest block that is kept once it was freed; as far as glibc would go by itself."""
 
-_TRIM, _MMAP = -1, -3
+_TRIM, _MMAP, _HEAPS = -1, -3, -8
 """Numbers of what can be set, in glibc's malloc.h."""
 
 
 def keep_freed() -> None:
     """Keep freed blocks of up to `KEPT` bytes in this process; larger ones go back to the system at once.
+
+    All threads share one heap, so that what one of them freed serves the others; else each keeps what it ever needed.
 
     Does nothing where the C library is another one.
     """
@@ -29,6 +31,7 @@ def keep_freed() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(_MMAP, KEPT)
         library.mallopt(_TRIM, KEPT)
+        library.mallopt(_HEAPS, 1)
 
 
 def use_large_pages() -> None:

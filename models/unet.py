@@ -7,11 +7,15 @@ Different from the published code: sides that are no multiple of 16 are padded i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .rows import in_rows
 
 
 class DoubleConv(nn.Sequential):
@@ -35,6 +39,10 @@ class UNet(nn.Module):
         in_channels: channels of the image.
         classes: logit channels; 1 for a binary mask, n >= 2 for a softmax over n classes (background included).
         base: width of the first level; 16 is the paper's.
+
+    Attributes:
+        rows_at_once: rows of a level that are computed at once, a multiple of 2; None for all of them. For answers
+            alone, on processors: with few, memory is what the skips take, and maps stay in the processor's caches.
     """
 
     def __init__(self, in_channels: int = 3, classes: int = 1, base: int = 16) -> None:
@@ -46,6 +54,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(UpConv(deep, skip) for skip, deep in pairwise(widths))
         self.merge = nn.ModuleList(DoubleConv(2 * width, width) for width in widths[:-1])
         self.head = nn.Conv2d(base, classes, 1)
+        self.rows_at_once: int | None = None
 
     def forward(self, image: Tensor) -> Tensor | list[Tensor]:
         """Logits of an image.
@@ -60,13 +69,25 @@ class UNet(nn.Module):
         x = F.pad(image, (0, -width % 16, 0, -height % 16), mode="reflect")
         skips: list[Tensor] = []
         for level, conv in enumerate(self.down):
-            x = conv(x if level == 0 else F.max_pool2d(x, 2))  # (B, base 2^level, H / 2^level, W / 2^level)
+            x = self._local(conv, 2, x if level == 0 else F.max_pool2d(x, 2))  # (B, base 2^level, H / 2^level, ...)
             skips.append(x)
         skips.pop()  # x itself; popped, each is let go of as soon as it was used
         for level in reversed(range(len(self.up))):
-            x = self.merge[level](torch.cat([skips.pop(), self.up[level](x)], dim=1))
-        logits = self.head(x)[..., :height, :width]
+            x = self._local(partial(self._raised, level), 4, skips.pop(), x)
+        logits = x[..., :height, :width]
         return [logits] if self.training else logits
+
+    def _raised(self, level: int, skip: Tensor, x: Tensor) -> Tensor:
+        """A level from the one below, which is half as large; at the finest one its logits."""
+        x = self.merge[level](torch.cat([skip, self.up[level](x)], dim=1))
+        return self.head(x) if level == 0 else x
+
+    def _local(self, function: Callable[..., Tensor], reach: int, *maps: Tensor) -> Tensor:
+        """Maps through convolutions that look no farther than `reach` rows."""
+        rows = self.rows_at_once
+        if rows is None or maps[0].shape[2] <= 2 * rows or torch.is_grad_enabled():
+            return function(*maps)
+        return in_rows(function, rows, reach, *maps)
 
 
 def _conv_bn_relu(in_channels: int, out_channels: int) -> list[nn.Module]:

@@ -12,7 +12,7 @@ import torch
 from ..scaling import Resampling
 from .tiles import Grid, Tile
 
-AT_ONCE = 64
+AT_ONCE = 32
 """Rows that are given out at once: what is made of them takes several times their memory."""
 
 
@@ -91,8 +91,8 @@ class Blender:
             done = self._total[:, start : min(start + AT_ONCE, rows)] * across
             done *= down[top + start : top + start + done.shape[1], None]
             yield from self._at_full_size(done, top + start)
-        rest = self._total[:, rows:].clone()
-        self._total[:, : rest.shape[1]] = rest
+        rest = self._total[:, rows:]
+        self._total[:, : rest.shape[1]] = rest if rest.shape[1] <= rows else rest.clone()  # where both overlap
         self._total[:, rest.shape[1] :] = 0
         if bottom == self._grid.height:  # the plane is done
             self._total.zero_()

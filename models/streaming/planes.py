@@ -88,7 +88,7 @@ class Planes:
         for number in wanted:
             part = self._normalised(number, rows, columns)
             part = self.columns.apply(self.rows.apply(part, 1, top, ends[0]), 2, left, ends[1])
-            parts.append(np.broadcast_to(part, (self._channels, *part.shape[1:])))
+            parts.append(part if len(part) == self._channels else np.repeat(part, self._channels, 0))
         seen = np.concatenate(parts) if len(parts) > 1 else parts[0]
         missing = [side - seen.shape[axis] for axis, side in enumerate(sides, start=1)]
         return np.pad(seen, ((0, 0), *((0, n) for n in missing)), mode="symmetric") if any(missing) else seen

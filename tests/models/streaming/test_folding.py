@@ -41,6 +41,36 @@ def test_of_a_u_net_no_normalisation_is_left_and_most_weights_are_not_copied() -
     assert network.down[0][1].training is False
 
 
+@torch.inference_mode()
+def test_a_convolution_after_a_doubling_reads_the_small_map() -> None:
+    torch.manual_seed(0)
+    doubling = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(5, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+    image = torch.randn(2, 5, 7, 11)
+    twin = folded(trained(doubling))
+    assert [type(layer) for layer in twin] == [nn.Identity, nn.ConvTranspose2d, nn.Identity, nn.ReLU]
+    torch.testing.assert_close(twin(image), doubling(image), atol=1e-5, rtol=1e-4)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("upsampling", "convolution"),
+    [
+        (nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(3, 4, 3, padding=1)),
+        (nn.Upsample(scale_factor=3), nn.Conv2d(3, 4, 3, padding=1)),
+        (nn.Upsample(size=(14, 22)), nn.Conv2d(3, 4, 3, padding=1)),
+        (nn.Upsample(scale_factor=2), nn.Conv2d(3, 4, 3)),
+        (nn.Upsample(scale_factor=2), nn.Conv2d(3, 4, 5, padding=2)),
+        (nn.Upsample(scale_factor=2), nn.Conv2d(3, 3, 3, padding=1, groups=3)),
+        (nn.Upsample(scale_factor=2), nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect")),
+    ],
+)
+def test_another_upsampling_or_convolution_stays_what_it_is(upsampling: nn.Module, convolution: nn.Module) -> None:
+    network, image = nn.Sequential(upsampling, convolution).eval(), torch.randn(1, 3, 7, 11)
+    twin = folded(network)
+    assert [type(layer) for layer in twin] == [nn.Upsample, nn.Conv2d]
+    assert torch.equal(twin(image), network(image))
+
+
 def test_what_cannot_be_folded_is_left_alone() -> None:
     watched = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
     watched[0].register_forward_hook(lambda *_: None)
