@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -57,6 +58,17 @@ def square(top: int = 40, left: int = 40, side: int = 40) -> np.ndarray:
 
 def channels() -> np.ndarray:
     return np.zeros((PROMPT_CHANNELS, SIDE, SIDE), np.float32)
+
+
+def test_a_training_may_begin_with_the_weights_of_a_file(pack: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    save_network(PromptNetwork(), tmp_path / "begin.safetensors")
+    config = replace(CONFIG, lr=0.0, begin=str(tmp_path / "begin.safetensors"))
+    for _ in train(Cases([pack], drawn=2, share=0.5, seed=0), config, tmp_path / "checkpoint.pt"):
+        pass
+    expected = load_network(tmp_path / "begin.safetensors").state_dict()
+    for name, values in averaged_network(tmp_path / "checkpoint.pt").named_parameters():
+        torch.testing.assert_close(values, expected[name])
 
 
 def test_a_case_is_a_window_with_one_object(pack: Path) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 
+from napari_medseg.trainer.prompt_training.bodies import chest, organs
 from napari_medseg.trainer.prompt_training.scenes import anything, cavity, cells, echo, section, skin
 from napari_medseg.trainer.prompt_training.synthesis import LARGEST, SMALLEST, synthetic_case, whole_objects
 
@@ -55,7 +56,7 @@ def test_pieces_too_small_or_too_large_are_no_objects() -> None:
     np.testing.assert_array_equal(whole_objects(drawn), expected)
 
 
-@pytest.mark.parametrize("scene", [anything, cavity, cells, echo, section, skin])
+@pytest.mark.parametrize("scene", [anything, cavity, cells, chest, echo, organs, section, skin])
 def test_each_scene_stays_finite(scene) -> None:
     for seed in range(5):
         picture, labels = scene(np.random.default_rng(seed), SIDE)

@@ -1,6 +1,6 @@
 """Synthetic images with labelled objects, from which the prompt network learns what an object is.
 
-They stand in for kinds of images whose licence keeps them out of a training. A scene (scenes.py) puts shapes
+They stand in for kinds of images whose licence keeps them out of a training. A scene (scenes.py, bodies.py) puts shapes
 (shapes.py) with textures (textures.py) together; then a camera (artefacts.py) looks at it.
 """
 
@@ -11,9 +11,10 @@ import numpy.typing as npt
 from scipy.ndimage import find_objects, label
 
 from .artefacts import camera
+from .bodies import chest, organs
 from .scenes import anything, cavity, cells, echo, section, skin
 
-SCENES = {anything: 0.34, cavity: 0.15, skin: 0.13, echo: 0.16, section: 0.12, cells: 0.1}
+SCENES = {anything: 0.26, cavity: 0.12, skin: 0.1, echo: 0.14, section: 0.1, organs: 0.14, chest: 0.05, cells: 0.09}
 """How often each kind of scene is drawn."""
 
 SMALLEST = 60

@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from napari_medseg.models.prompts.channels import NEGATIVE, POSITIVE, stamp
 from napari_medseg.models.prompts.network import PROMPT_CHANNELS, Answer, PromptNetwork, normalised
+from napari_medseg.models.prompts.shipped import load_network
 
 from . import simulation
 from .cases import Case, Cases
@@ -37,6 +38,7 @@ class PromptConfig:
         drawn: synthetic images in the pool.
         share: of windows that come from synthetic images.
         seed: of everything random.
+        begin: weights file to begin with; "" for random weights.
     """
 
     minutes: float = 60.0
@@ -48,6 +50,7 @@ class PromptConfig:
     drawn: int = 2000
     share: float = 0.6
     seed: int = 0
+    begin: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,9 @@ class Progress:
 def train(cases: Cases, config: PromptConfig, checkpoint: Path) -> Iterator[Progress]:
     """Train until the time is over, and go on from the checkpoint if there is one; it holds the averaged weights."""
     torch.manual_seed(config.seed)
-    network = PromptNetwork().to(memory_format=torch.channels_last).train()
+    network = (
+        (load_network(config.begin) if config.begin else PromptNetwork()).to(memory_format=torch.channels_last).train()
+    )
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=1e-2)
     kept = {"network": network, "averaged": averaged, "optimiser": optimiser}
