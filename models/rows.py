@@ -12,26 +12,29 @@ def in_rows(function: Callable[..., Tensor], rows: int, reach: int, *maps: Tenso
     """`function(*maps)`, from parts of the maps that overlap.
 
     Args:
-        function: of the maps; its answer is (B, K, H, W). Each of its rows depends on rows of the maps that are at most
-            `reach` away, and beyond the border of a map it sees zeros.
-        rows: of the answer at once; a multiple of what the coarsest map is coarser.
-        reach: in rows of the answer; such a multiple, too.
-        maps: (B, C, H / n, W / n), the first one with n = 1; n is a whole number.
+        function: of the maps. Each row of its answer, (B, K, H / m, W / m), depends on rows of the first map that are
+            at most `reach` away, and beyond the border of a map it sees zeros.
+        rows: of the first map at once; a multiple of n and m.
+        reach: in rows of the first map; a multiple of n and m, too.
+        maps: (B, C, H / n, W / n), the first one with n = 1; n and m are whole numbers.
 
     Returns:
-        (B, K, H, W), in the memory layout of the first map.
+        (B, K, H / m, W / m), in the memory layout of the first map.
     """
     height = maps[0].shape[2]
+    if rows >= height:
+        return function(*maps)
     answer: Tensor | None = None
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         first, last = max(0, top - reach), min(height, bottom + reach)
         parts = [part[:, :, first * part.shape[2] // height : last * part.shape[2] // height] for part in maps]
-        found = function(*parts)[:, :, top - first : bottom - first]
+        found = function(*parts)  # with rows at its ends that are wrong, since they saw zeros for rows of the maps
+        step = (last - first) // found.shape[2]
         if answer is None:
-            shape = (*found.shape[:2], height, found.shape[3])
+            shape = (*found.shape[:2], height // step, found.shape[3])
             answer = torch.empty(shape, dtype=found.dtype, device=found.device, memory_format=_layout(maps[0]))
-        answer[:, :, top:bottom] = found
+        answer[:, :, top // step : bottom // step] = found[:, :, (top - first) // step : (bottom - first) // step]
     assert answer is not None
     return answer
 

@@ -7,7 +7,6 @@ Different from the published code: sides that are no multiple of 16 are padded i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
@@ -42,7 +41,7 @@ class UNet(nn.Module):
 
     Attributes:
         rows_at_once: rows of a level that are computed at once, a multiple of 2; None for all of them. For answers
-            alone, on processors: with few, memory is what the skips take, and maps stay in the processor's caches.
+            alone, on processors: with few, the maps stay in the processor's caches, and memory is a third.
     """
 
     def __init__(self, in_channels: int = 3, classes: int = 1, base: int = 16) -> None:
@@ -67,27 +66,36 @@ class UNet(nn.Module):
         """
         height, width = image.shape[-2:]
         x = F.pad(image, (0, -width % 16, 0, -height % 16), mode="reflect")
+        at_once = self.rows_at_once is None or torch.is_grad_enabled()
+        logits = (self._at_once(x) if at_once else self._by_rows(x, self.rows_at_once))[..., :height, :width]
+        return [logits] if self.training else logits
+
+    def _at_once(self, x: Tensor) -> Tensor:
         skips: list[Tensor] = []
         for level, conv in enumerate(self.down):
-            x = self._local(conv, 2, x if level == 0 else F.max_pool2d(x, 2))  # (B, base 2^level, H / 2^level, ...)
+            x = conv(x if level == 0 else F.max_pool2d(x, 2))  # (B, base 2^level, H / 2^level, W / 2^level)
             skips.append(x)
         skips.pop()  # x itself; popped, each is let go of as soon as it was used
         for level in reversed(range(len(self.up))):
-            x = self._local(partial(self._raised, level), 4, skips.pop(), x)
-        logits = x[..., :height, :width]
-        return [logits] if self.training else logits
+            x = self._raised(level, skips.pop(), x)
+        return self.head(x)
+
+    def _by_rows(self, image: Tensor, rows: int) -> Tensor:
+        """The same; what the finest level says on the way down is computed twice, so that it need not be kept."""
+        finest = self.down[0]
+        x = in_rows(lambda part: F.max_pool2d(finest(part), 2), rows, 2, image)  # (B, base, H / 2, W / 2)
+        skips: list[Tensor] = []
+        for conv in self.down[1:-1]:
+            skips.append(in_rows(conv, rows, 2, x))
+            x = F.max_pool2d(skips[-1], 2)
+        x = self.down[-1](x)
+        for level in reversed(range(1, len(self.up))):
+            x = in_rows(partial(self._raised, level), rows, 4, skips.pop(), x)
+        return in_rows(lambda part, x: self.head(self._raised(0, finest(part), x)), rows, 6, image, x)
 
     def _raised(self, level: int, skip: Tensor, x: Tensor) -> Tensor:
-        """A level from the one below, which is half as large; at the finest one its logits."""
-        x = self.merge[level](torch.cat([skip, self.up[level](x)], dim=1))
-        return self.head(x) if level == 0 else x
-
-    def _local(self, function: Callable[..., Tensor], reach: int, *maps: Tensor) -> Tensor:
-        """Maps through convolutions that look no farther than `reach` rows."""
-        rows = self.rows_at_once
-        if rows is None or maps[0].shape[2] <= 2 * rows or torch.is_grad_enabled():
-            return function(*maps)
-        return in_rows(function, rows, reach, *maps)
+        """A level from the one below, which is half as large."""
+        return self.merge[level](torch.cat([skip, self.up[level](x)], dim=1))
 
 
 def _conv_bn_relu(in_channels: int, out_channels: int) -> list[nn.Module]:

@@ -28,6 +28,18 @@ def test_some_rows_at_a_time_give_what_all_give_at_once(halves: int, rows: int, 
     assert found.is_contiguous(memory_format=layout)
 
 
+@given(st.integers(1, 40), st.integers(1, 12))
+@torch.inference_mode()
+def test_the_answer_may_be_smaller_than_the_map(halves: int, rows: int) -> None:
+    torch.manual_seed(0)
+    layer, image = nn.Conv2d(3, 5, 3, padding=1), torch.rand(2, 3, 2 * halves, 8)
+
+    def function(image: torch.Tensor) -> torch.Tensor:
+        return F.max_pool2d(layer(image), 2)
+
+    torch.testing.assert_close(in_rows(function, 2 * rows, 2, image), function(image), atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(1, 3, 160, 64), (2, 3, 150, 70), (1, 3, 40, 300)])
 @torch.inference_mode()
 def test_a_u_net_answers_the_same_whatever_rows_it_takes_at_once(shape: tuple[int, ...]) -> None:
