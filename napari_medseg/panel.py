@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -116,7 +117,7 @@ class MedSegPanel(QWidget):
         self.large = LargeRow(self.controller)
         self._lay_out()
         self._bind_keys()
-        self._activity = ActivityDock(self.state)
+        self._activity = ActivityDock(self, self.state)
         self._poll = QTimer(self, interval=POLL)
         self._poll.timeout.connect(self.controller.learning.poll)
         self._poll.start()
@@ -133,6 +134,8 @@ class MedSegPanel(QWidget):
             "segmenting",
             "learning_about",
         )
+        if not gc.get_freeze_count():
+            gc.freeze()  # napari collects garbage at each layer that goes: not among all that was imported, for 0.3 s
 
     def let_go(self, *, lose: bool = False) -> None:
         """Close the project and the line to the engine; what is being written is written to the end.

@@ -36,7 +36,8 @@ def engine_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         "MEDSEG_PROJECT": folder / "project",
         "XDG_STATE_HOME": folder / "state",
         "XDG_DATA_HOME": folder / "data",
-        "MEDSEG_IDLE": 120,
+        "MEDSEG_IDLE": 600,  # longer than tests without it take, so that one engine serves all
+        "MEDSEG_LOAD_AHEAD": 0,  # most engines here never train
         "OMP_WAIT_POLICY": "passive",  # threads of torch that wait for each other leave the core to who has work
     }
     with pytest.MonkeyPatch.context() as patch:

@@ -43,8 +43,13 @@ AFTER = 15.0
 
 
 def _warm(worker: Any, role: str) -> None:
-    """Import what the package declares for this worker, which takes seconds."""
+    """Import what the package declares for this worker, which takes seconds; MEDSEG_LOAD_AHEAD=0 has it wait for a job.
+
+    The predictor does not wait: a window that has an engine is about to use it.
+    """
     if role == "trainer":
+        if os.environ.get("MEDSEG_LOAD_AHEAD") == "0":
+            return
         time.sleep(AFTER)
     for declared in entry_points(group=LOADED_AHEAD, name=role):
         declared.load()

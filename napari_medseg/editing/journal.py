@@ -120,22 +120,29 @@ class Journal:
             self._thread.join()
 
     def _run(self) -> None:
-        while True:
-            try:
-                task = self._tasks.get(timeout=AGAIN if self._failing else None)
-                since = time.monotonic()
-                while task is not None:
-                    self._do(task)
-                    if time.monotonic() - since > BATCH:
-                        break
-                    task = self._tasks.get_nowait()
-            except queue.Empty:
-                task = self._run  # nothing more to do now
+        goes_on = True
+        while goes_on:
+            goes_on = self._do_batch()
             self._flush()
-            if task is None:
-                for draft in self._drafts.values():
-                    draft.close()
-                return
+        for draft in self._drafts.values():
+            draft.close()
+
+    def _do_batch(self) -> bool:
+        """Do what was asked for; False if that was to end.
+
+        A function of its own, so that no task, and with it a mask that is gone, is held while there is nothing to do.
+        """
+        try:
+            task = self._tasks.get(timeout=AGAIN if self._failing else None)
+            since = time.monotonic()
+            while task is not None:
+                self._do(task)
+                if time.monotonic() - since > BATCH:
+                    return True
+                task = self._tasks.get_nowait()
+        except queue.Empty:
+            return True
+        return False
 
     def _do(self, task: Callable[[], None]) -> None:
         try:

@@ -1,6 +1,5 @@
 import errno
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from hypothesis import strategies as st
 from napari_medseg.models import durable
 from napari_medseg.models.durable import WriteError, make_folder, write
 from napari_medseg.models.errors import MedSegError
+
+from ..full_disk import no_file_may_be_larger_than
 
 
 @pytest.fixture
@@ -74,26 +75,10 @@ def test_a_disk_that_cannot_promise_is_an_error_and_leaves_the_old_file(
     assert old.read_bytes() == b"old"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_limit_of_the_account_leaves_the_old_file(old: Path) -> None:
-    import resource
-
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-            write(old, b"n" * 5000)
-            os.write(writing, b"written")
-        except WriteError as error:
-            os.write(writing, str(error).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        assert "larger than this disk or account allows" in pipe.read()
-    os.waitpid(child, 0)
+    said = "larger than this disk or account allows"
+    with no_file_may_be_larger_than(1000), pytest.raises(WriteError, match=said):
+        write(old, b"n" * 5000)
     assert old.read_bytes() == b"old"
 
 

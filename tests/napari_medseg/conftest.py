@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +20,8 @@ NEVER_IN_THE_WINDOW = {"torch", "triton", "torchvision", "timm", "monai", "light
 WAIT = 180_000
 """Milliseconds; generous, since a loaded machine is no failure."""
 
+os.environ["NAPARI_CONFIG"] = ""  # napari shall neither read nor write the user's settings; it looks when imported
+
 
 @pytest.fixture(scope="session")
 def imports_set_aside() -> None:
@@ -26,6 +30,16 @@ def imports_set_aside() -> None:
         importlib.import_module(module)
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plugins_are_looked_for_once() -> Iterator[None]:
+    """Napari's fixture has them looked for before each window, though nothing is installed meanwhile."""
+    from npe2 import PluginManager
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManager, "discover", functools.cache(PluginManager.discover))
+        yield
 
 
 @pytest.fixture

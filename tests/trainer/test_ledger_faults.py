@@ -1,8 +1,6 @@
 import errno
 import os
-import resource
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +16,8 @@ from napari_medseg.models.durable import WriteError
 from napari_medseg.models.errors import LedgerError, MedSegError
 from napari_medseg.trainer import database
 from napari_medseg.trainer.ledger import Ledger
+
+from ..full_disk import no_file_may_be_larger_than
 
 MASK = np.eye(16, dtype=np.uint8)
 NOBODY = 65534
@@ -186,29 +186,24 @@ class TestFullDisk:
             assert ledger.add_version(b"w", {}, "nuclei", {}, "", activate=True).name == "v1"
             assert ledger.verify() == []
 
-    @pytest.mark.parametrize(("limit", "side", "kind"), [(20_000, 200, "WriteError"), (60_000, 8, "LedgerError")])
+    @pytest.mark.parametrize(("limit", "side", "kind"), [(20_000, 200, WriteError), (60_000, 8, LedgerError)])
     def test_a_limit_of_the_account_keeps_what_was_accepted(
-        self, project: Path, forked: Forked, limit: int, side: int, kind: str
+        self, project: Path, limit: int, side: int, kind: type[MedSegError]
     ) -> None:
         """Large images meet the limit in their own files; of small ones the ledger's log meets it."""
+        ledger, accepted = Ledger.open(project), 1  # the one of the fixture
 
-        def task() -> str:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            with Ledger.open(project) as ledger:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-                for seed in range(1, 100):
-                    try:
-                        ledger.add(noise(seed, side), np.eye(side))
-                    except MedSegError as error:
-                        return f"{seed} {type(error).__name__} {error}"
-            return "nothing went wrong"
+        def accept() -> None:
+            nonlocal accepted
+            while accepted < 100:
+                ledger.add(noise(accepted, side), np.eye(side))
+                accepted += 1
 
-        seed, name, sentence = forked(task).split(maxsplit=2)
-        assert name == kind
-        assert "larger" in sentence
+        with no_file_may_be_larger_than(limit), ledger, pytest.raises(kind, match="larger"):
+            accept()
         with Ledger.open(project) as ledger:
-            assert len(ledger.corrections()) == int(seed)  # with the one of the fixture
-            ledger.add(noise(int(seed), side), np.eye(side))
+            assert len(ledger.corrections()) == accepted
+            ledger.add(noise(accepted, side), np.eye(side))
             assert ledger.verify() == []
 
     def test_a_disk_that_is_really_full_keeps_what_was_accepted(self, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from napari_medseg.trainer.planes import IGNORED, planes_of
 from napari_medseg.trainer.samples import Batches
 from napari_medseg.trainer.stored_planes import StoredPlanes, store_planes
 
+from ..full_disk import no_file_may_be_larger_than
 from .folder_cases import disc, run
 from .folder_cases import pair as picture
 from .volume_cases import LPS, SPACING, organs, other_way_round, pair, save
@@ -158,18 +159,10 @@ class TestStoredPlanes:
         np.testing.assert_array_equal(stored.empty, np.flatnonzero(~there))
         assert (stored[31].target == IGNORED).all()
 
-    def test_a_disk_that_is_full_is_told(self, tmp_path: Path, forked: Callable[[Callable[[], str]], str]) -> None:
-        def fill() -> str:
-            import resource
-
-            resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-            try:
-                store_planes(tmp_path / "slices", MedicalImage(organs(0)[0], "ZYX"), organs(0)[1], CARD)
-            except WriteError as error:
-                return str(error)
-            return "it was written"
-
-        assert "the file would be larger than this disk or account allows" in forked(fill)
+    def test_a_disk_that_is_full_is_told(self, tmp_path: Path) -> None:
+        said = "the file would be larger than this disk or account allows"
+        with no_file_may_be_larger_than(50_000), pytest.raises(WriteError, match=said):
+            store_planes(tmp_path / "slices", MedicalImage(organs(0)[0], "ZYX"), organs(0)[1], CARD)
 
 
 class TestDrawing:

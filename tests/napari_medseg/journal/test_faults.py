@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 
 from napari_medseg.editing import journal
 
+from ...full_disk import no_file_may_be_larger_than
 from ..editing_support import Desk
 from .support import EMPTY, IMAGE
 
@@ -19,7 +18,6 @@ from .support import EMPTY, IMAGE
 def test_a_full_disk_is_said_once_and_everything_is_written_when_there_is_room(
     desks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resource = pytest.importorskip("resource")
     monkeypatch.setattr(journal, "AGAIN", 0.1)
     desk = desks()
     desk.draw(EMPTY.copy()).layer.paint((5, 5), 1)
@@ -27,7 +25,7 @@ def test_a_full_disk_is_said_once_and_everything_is_written_when_there_is_room(
     problems: list[str] = []
     desk.state.events.problem.connect(problems.append)
 
-    with _no_file_may_be_larger_than(resource, 100):
+    with no_file_may_be_larger_than(100):
         for row in (15, 25, 35):
             desk.mask.layer.paint((row, 20), 2)
             assert not desk.editing.keeping.wait()
@@ -42,21 +40,6 @@ def test_a_full_disk_is_said_once_and_everything_is_written_when_there_is_room(
     assert problems[1:] == [""]
     np.testing.assert_array_equal(desk.kept().pixels.array(), desk.pixels)
     assert len(desk.kept().history.done) == 4
-
-
-@contextlib.contextmanager
-def _no_file_may_be_larger_than(resource: Any, size: int) -> Iterator[None]:
-    """What a quota does: writing beyond it fails with an error of the system."""
-    import signal
-
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, ignored)
 
 
 def test_a_place_that_cannot_be_written_leaves_the_window_working(desks: Any, tmp_path: Path) -> None:

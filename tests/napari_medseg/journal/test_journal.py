@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +199,15 @@ def test_drafts_move_to_the_project_that_is_opened(worked: Desk, tmp_path: Path)
     assert not worked.drafts
     (path,) = (tmp_path / "other" / "drafts").glob("*.draft")
     np.testing.assert_array_equal(read_draft(path, digest_of(worked.image)).pixels.array(), worked.pixels)
+
+
+def test_a_mask_that_is_gone_is_not_kept_in_memory_by_a_slow_disk(desks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_medseg.editing.journal.BATCH", -1)  # as if each change took longer
+    desk = desks()
+    mask = weakref.ref(desk.draw(EMPTY.copy()))
+    desk.viewer.layers.clear()
+
+    desk.until(lambda: gc.collect() >= 0 and mask() is None)
 
 
 def test_nothing_in_a_draft_tells_whose_it_is(desks: Any) -> None:
