@@ -66,8 +66,8 @@ class UNet(nn.Module):
         """
         height, width = image.shape[-2:]
         x = F.pad(image, (0, -width % 16, 0, -height % 16), mode="reflect")
-        at_once = self.rows_at_once is None or torch.is_grad_enabled()
-        logits = (self._at_once(x) if at_once else self._by_rows(x, self.rows_at_once))[..., :height, :width]
+        rows = None if torch.is_grad_enabled() else self.rows_at_once
+        logits = (self._at_once(x) if rows is None else self._by_rows(x, rows))[..., :height, :width]
         return [logits] if self.training else logits
 
     def _at_once(self, x: Tensor) -> Tensor:

@@ -115,7 +115,7 @@ class PanelState(EventedModel):
         tool_working: share that a mask tool at work has done; None if none is at work.
         paint_range: least and largest brightness that the brush paints on; None for any.
         prompt_tool: name of the prompt tool that has the mouse; "" if none has.
-        prompts: how many prompts the object in work has.
+        given: the prompts (`models.prompts`) of the object in work, oldest first.
         object_about: which object is in work, in words.
         label: that the brush and the next object get, if not each gets its own.
         labels: name of each label that can be picked.
@@ -183,7 +183,7 @@ class PanelState(EventedModel):
     tool_working: float | None = None
     paint_range: tuple[float, float] | None = None
     prompt_tool: str = ""
-    prompts: int = 0
+    given: tuple[Any, ...] = ()
     object_about: str = ""
     label: int = 1
     labels: dict[int, str] = {}  # noqa: RUF012  pydantic copies it
@@ -202,6 +202,11 @@ class PanelState(EventedModel):
     deleted_mask: Any = None
     notice: str = ""
     problem: str = ""
+
+    @property
+    def prompts(self) -> int:
+        """How many prompts the object in work has."""
+        return len(self.given)
 
     def choice(self) -> ModelChoice | None:
         """The picked model."""

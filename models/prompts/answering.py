@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from . import candidates
+from . import candidates, pieces
 from .channels import draw, wanted_signs
 from .network import Answer, PromptNetwork, normalised
 from .plane import Plane
-from .prompts import Box, Extent, Lasso, Prompts
-from .proposal import Proposal
+from .prompts import Box, Extent, Lasso, Prompt, Prompts
+from .proposal import Piece, Proposal
 from .rastering import changed_near, deepest, obeyed, raised, sampled
 from .refinement import refined
 from .window import SIDE, Window
@@ -29,6 +29,9 @@ TIGHT = 0.45
 
 KEPT = 16
 """Windows whose image features are kept between clicks."""
+
+PLAIN = 0.65
+"""Intersection over union that the network has to expect of a piece apart from the others."""
 
 FIRM = 1.0
 """Logit of a pixel that was clicked, at least."""
@@ -62,6 +65,28 @@ class Answering:
             prompts: on that plane, at least one.
             before: the object until then; nothing if there was none.
         """
+        newest = prompts.items[-1]
+        known, at = pieces.meant(before, prompts)
+        about, until = known[at].prompts.add(newest), known[at].proposal
+        found, _ = self._whole(plane, about, until)
+        if pieces.lies_apart(found, until, newest) and (alone := self._alone(plane, newest, found, known)):
+            known.append(Piece(Prompts((newest,)), alone))
+        else:
+            known[at] = Piece(about, found)
+        if len(known) == 1:
+            return found
+        return replace(obeyed(pieces.joined(known), prompts, plane.shape), pieces=tuple(known))
+
+    def _alone(self, plane: Plane, newest: Prompt, found: Proposal, known: list[Piece]) -> Proposal | None:
+        """A piece that only the newest prompt is about; None if there is none that lies apart from the others."""
+        seen, expected = self._whole(plane, Prompts((newest,)), Proposal.nothing(newest.plane))
+        alone = pieces.under(seen, newest)
+        if expected < PLAIN or pieces.touching(alone, [piece.proposal for piece in known]):
+            return None
+        return alone if pieces.larger(alone, pieces.under(found, newest)) else None
+
+    def _whole(self, plane: Plane, prompts: Prompts, before: Proposal) -> tuple[Proposal, float]:
+        """An object in one piece after the newest prompt, see `answer`, and the IoU that the network expects of it."""
         regions = [prompt for prompt in prompts if isinstance(prompt, Box | Lasso)]
         positive = Prompts(tuple(prompt for prompt in prompts if prompt.positive))
         extent = candidates.united(before.extent, candidates.extent_of(positive or prompts))
@@ -76,7 +101,7 @@ class Answering:
         found = raised(logits[0, 0].cpu().numpy(), view.window, plane.shape, prompts.plane)
         if before.corrects:
             found = changed_near(found, before, prompts.items[-1])
-        return obeyed(found, prompts, plane.shape)
+        return obeyed(found, prompts, plane.shape), float(view.answer.quality.float().sigmoid())
 
     @torch.inference_mode()
     def follow(self, plane: Plane, before: Proposal, at: tuple[int, ...]) -> tuple[Proposal, float]:
@@ -87,6 +112,16 @@ class Answering:
             before: the object on this one; not empty.
             at: index of the next one.
         """
+        if len(parts := pieces.to_follow(before)) == 1:
+            return self._follow_whole(plane, before, at)
+        followed = [self._follow_whole(plane, part, at) for part in parts]
+        sizes = [int(part.mask.sum()) for part in parts]
+        expected = sum(size * sure for size, (_, sure) in zip(sizes, followed, strict=True)) / sum(sizes)
+        found = [Piece(Prompts(), one) for one, _ in followed if one.extent]
+        return (pieces.joined(found) if found else Proposal.nothing(at)), expected
+
+    def _follow_whole(self, plane: Plane, before: Proposal, at: tuple[int, ...]) -> tuple[Proposal, float]:
+        """An object in one piece on the next plane; see `follow`."""
         assert before.extent is not None
         prompts = Prompts().click(deepest(before), plane=at)
         view = self._look(plane, candidates.around(before.extent), prompts, before)

@@ -27,6 +27,15 @@ MARGIN = 0.2
 LEAST_RANGE = 0.02
 """Of the image's range that an object's brightness is taken to vary by at least: noise changes from plane to plane."""
 
+BINS = 32
+"""Steps of brightness, between the image's dark and bright, in which an object's pixels are counted."""
+
+BLUR = 1.5
+"""Steps by which those counts are blurred: noise is no difference, nor is a little more or less light."""
+
+LEAST_SHARED = 0.6
+"""Share of the pixels that has to be of the brightness that as many are where the object is known."""
+
 SOLID = 0.7
 """Share of what is left that has to hang together if single pixels and thin threads are cleared away."""
 
@@ -42,11 +51,15 @@ class Appearance:
         mean: (C,).
         low: (C,), darker pixels are not the object's.
         high: (C,), brighter ones neither.
+        limits: (C, 2), intensities between which brightness is counted.
+        shares: (C, BINS), share of its pixels of each brightness.
     """
 
     mean: npt.NDArray[np.float64]
     low: npt.NDArray[np.float64]
     high: npt.NDArray[np.float64]
+    limits: npt.NDArray[np.float64]
+    shares: npt.NDArray[np.float64]
 
     @classmethod
     def of(cls, seen: Sequence[tuple[Pixels, Proposal]], limits: npt.NDArray[np.float64]) -> Appearance:
@@ -62,7 +75,7 @@ class Appearance:
             values = limits.mean(1, keepdims=True).T
         low, high = np.percentile(values, (SHARE, 100 - SHARE), axis=0)
         margin = MARGIN * np.maximum(high - low, LEAST_RANGE * (limits[:, 1] - limits[:, 0]))
-        return cls(values.mean(0), low - margin, high + margin)
+        return cls(values.mean(0), low - margin, high + margin, limits, _shares(values, limits))
 
     def kept(self, pixels: Pixels, found: Proposal) -> Proposal:
         """What of an answer looks like the object; holes in it, such as vessels and reflections, are the object's."""
@@ -74,6 +87,18 @@ class Appearance:
         opened = ndimage.binary_opening(like)
         kept = opened if opened.sum() >= SOLID * like.sum() else like
         return tight(kept, found.confidence, found.box, found)
+
+    def spread_differs(self, pixels: Pixels, found: Proposal) -> bool:
+        """Whether too few of an answer's pixels are of the brightness that the object's are."""
+        shares = _shares(pixels[found.box][found.mask].astype(np.float64), self.limits)
+        return float(np.minimum(shares, self.shares).sum(1).mean()) < LEAST_SHARED
+
+
+def _shares(values: npt.NDArray[np.float64], limits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(C, BINS), share of the values (N, C) that are of each brightness, blurred; beyond the limits is outermost."""
+    channels = zip(values.T, limits, strict=True)
+    counted = [np.histogram(np.clip(one, low, high), BINS, (low, high))[0] for one, (low, high) in channels]
+    return np.asarray(ndimage.gaussian_filter1d(np.array(counted, np.float64), BLUR) / max(1, len(values)))
 
 
 def mean_of(pixels: Pixels, found: Proposal) -> npt.NDArray[np.float64]:

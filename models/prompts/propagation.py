@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .appearance import Appearance, Pixels, mean_of
 from .contrast import Contrast, contrast, faded
+from .inside import Inside, Step, broke_off, step_between
 from .proposal import Proposal
 
 LEAST_OVERLAP = 0.4
@@ -44,18 +45,22 @@ class Known:
         appearance: how it looks there.
         contrast: (C,), how much it stands out there.
         last: (C,), how much it stands out on the plane that it has come to.
+        inside: its pixels there.
+        steps: how they changed from plane to plane so far.
     """
 
     expected: float
     appearance: Appearance
     contrast: Contrast
     last: Contrast
+    inside: Inside
+    steps: tuple[Step, ...] = ()
 
     @classmethod
     def of(cls, expected: float, seen: Sequence[tuple[Pixels, Proposal]], limits: npt.NDArray[np.float64]) -> Known:
         """From the planes on which somebody drew or confirmed it, the one that it is followed from first."""
         stands_out = contrast(*seen[0], limits)
-        return cls(expected, Appearance.of(seen, limits), stands_out, stands_out)
+        return cls(expected, Appearance.of(seen, limits), stands_out, stands_out, Inside.of(*seen[0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,16 +100,29 @@ def judged(
     """
     kept = known.appearance.kept(pixels, found) if found.extent else found
     reason = reason_to_stop(before, kept, expected, known.expected, place)
-    if area(found) > SMALL and area(kept) < LEAST_LIKE * area(found):
-        here, there = (_in_words(mean) for mean in (mean_of(pixels, found), known.appearance.mean))
-        reason = f"Stopped at {place}: what is inside the mask there looks different (mean {here} instead of {there})."
+    reason = _unlike(found, kept, known.appearance, pixels, place) or reason
     if reason:
+        return Followed(before, reason, known)
+    step = step_between(known.inside, before, pixels, kept)
+    if step is not None and broke_off(known.steps, step):
+        reason = f"Stopped at {place}: the inside does not go on there; look whether another object begins."
         return Followed(before, reason, known)
     stands_out = contrast(pixels, kept, limits)
     if area(kept) > SMALL and (faded(known.last, stands_out) or faded(known.contrast, stands_out)):
         reason = f"Stopped at {place}: the object would not stand out there any more; look whether it ended before."
         return Followed(before, reason, known)
-    return Followed(kept, "", replace(known, last=stands_out))
+    steps = known.steps if step is None else (*known.steps, step)
+    return Followed(kept, "", replace(known, last=stands_out, inside=Inside.of(pixels, kept), steps=steps))
+
+
+def _unlike(found: Proposal, kept: Proposal, appearance: Appearance, pixels: Pixels, place: str) -> str:
+    """Why an answer does not look like the object; empty if it does, or is too small to tell."""
+    if area(found) > SMALL and area(kept) < LEAST_LIKE * area(found):
+        here, there = (_in_words(mean) for mean in (mean_of(pixels, found), appearance.mean))
+        return f"Stopped at {place}: what is inside the mask there looks different (mean {here} instead of {there})."
+    if area(kept) > SMALL and appearance.spread_differs(pixels, kept):
+        return f"Stopped at {place}: bright and dark inside the mask are others there; look whether it ended."
+    return ""
 
 
 def reason_to_stop(before: Proposal, found: Proposal, expected: float, usual: float, place: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .prompts import Extent
+from .prompts import Extent, Prompts
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +20,7 @@ class Proposal:
         mask: bool, in the box.
         confidence: uint8, in the box: 255 times the probability of the side that won, so 127 to 255.
         corrects: whether it began with a mask that somebody else made, of which a click changes only what is near it.
+        pieces: those that lie apart and are worked on by themselves; none for an object that is worked on as a whole.
     """
 
     plane: tuple[int, ...]
@@ -27,6 +28,7 @@ class Proposal:
     mask: npt.NDArray[np.bool_]
     confidence: npt.NDArray[np.uint8]
     corrects: bool = False
+    pieces: tuple[Piece, ...] = ()
 
     @classmethod
     def nothing(cls, plane: tuple[int, ...]) -> Proposal:
@@ -55,3 +57,16 @@ class Proposal:
         whole = np.zeros(shape, bool)
         whole[self.box] = self.mask
         return whole
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A piece of an object that lies apart from the others.
+
+    Attributes:
+        prompts: that were about it.
+        proposal: it.
+    """
+
+    prompts: Prompts
+    proposal: Proposal

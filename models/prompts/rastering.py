@@ -61,13 +61,13 @@ def changed_near(found: Proposal, before: Proposal, newest: Prompt) -> Proposal:
     """
     if isinstance(newest, Box | Lasso):
         return replace(found, corrects=True)
-    box = _around(*(proposal.box if proposal.extent else None for proposal in (found, before)))
-    old, new = _within(before, box, before.mask), _within(found, box, found.mask)
+    box = around(*(proposal.box if proposal.extent else None for proposal in (found, before)))
+    old, new = within(before, box, before.mask), within(found, box, found.mask)
     regions, _ = ndimage.label(old != new, np.ones((3, 3)))
     rows, columns = pixels_of(newest, old.shape, (box[0].start, box[1].start))
     touched = np.unique(regions[rows, columns])
     mask = old ^ np.isin(regions, touched[touched > 0])
-    sure = np.where(mask == new, _within(found, box, found.confidence), 255).astype(np.uint8)
+    sure = np.where(mask == new, within(found, box, found.confidence), 255).astype(np.uint8)
     return replace(tight(mask, sure, box, found), corrects=True)
 
 
@@ -75,8 +75,8 @@ def obeyed(found: Proposal, prompts: Prompts, shape: tuple[int, int]) -> Proposa
     """The mask with every pixel that was clicked, or scribbled over, as it was said to be; the newest is right."""
     marks = [prompt for prompt in prompts if isinstance(prompt, Point | Scribble)]
     drawn = [pixels_of(prompt, shape) for prompt in marks if prompt.positive]
-    box = _around(found.box if found.extent else None, *(_box_of(*pixels) for pixels in drawn if len(pixels[0])))
-    mask, sure = _within(found, box, found.mask), _within(found, box, found.confidence)
+    box = around(found.box if found.extent else None, *(_box_of(*pixels) for pixels in drawn if len(pixels[0])))
+    mask, sure = within(found, box, found.mask), within(found, box, found.confidence)
     for prompt in marks:
         pixels = pixels_of(prompt, mask.shape, (box[0].start, box[1].start))
         mask[pixels], sure[pixels] = prompt.positive, 255
@@ -105,7 +105,7 @@ def _box_of(rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> Box2
     return slice(int(rows.min()), int(rows.max()) + 1), slice(int(columns.min()), int(columns.max()) + 1)
 
 
-def _around(*boxes: Box2D | None) -> Box2D:
+def around(*boxes: Box2D | None) -> Box2D:
     """The box around boxes; an empty one if there are none."""
     known = [box for box in boxes if box]
     rows, columns = (
@@ -126,7 +126,7 @@ def tight(mask: npt.NDArray[np.bool_], sure: npt.NDArray[np.uint8], box: Box2D, 
     return replace(answer, box=(rows, columns), confidence=sure[answer.box].copy(), corrects=like.corrects)
 
 
-def _within(proposal: Proposal, box: Box2D, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def within(proposal: Proposal, box: Box2D, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Values of a proposal's box in a larger box; 0 around it."""
     larger = np.zeros(tuple(span.stop - span.start for span in box), values.dtype)
     rows, columns = (

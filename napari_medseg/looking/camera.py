@@ -25,6 +25,18 @@ def go_to(viewer: Any, layer: Any, at: Sequence[int]) -> None:
         viewer.dims.set_point(hidden, [float(world[axis - beyond]) for axis in hidden])
 
 
+def bring_into_view(viewer: Any, layer: Any, at: Sequence[int]) -> None:
+    """Move the sliders to a pixel of a layer, and the camera if it is out of view; the zoom stays."""
+    go_to(viewer, layer, at)
+    world, beyond = layer.data_to_world(at), viewer.dims.ndim - layer.ndim
+    rows, columns = viewer.dims.displayed[-2:]
+    there = np.array([world[rows - beyond], world[columns - beyond]], float)
+    canvas = np.array(viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size, float)[-2:]
+    away = np.abs(there - np.array(viewer.camera.center, float)[-2:])
+    if (away > canvas / (2 * viewer.camera.zoom)).any():
+        viewer.camera.center = (*viewer.camera.center[:-2], *there)
+
+
 def look_at(viewer: Any, layer: Any, box: Box, centre: Sequence[int]) -> None:
     """Move the sliders to the centre of a box, and the camera so that the box fills a third of the view.
 

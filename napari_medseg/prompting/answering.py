@@ -26,6 +26,11 @@ from .turns import Turns
 NAMES: dict[type, str] = {Point: "Click", Scribble: "Scribble", Box: "Box", Lasso: "Lasso"}
 """What a step is called, for each prompt."""
 
+APART = (
+    "That piece lies apart from the rest, and is of object {} now. If it is another object: Undo, Next object (N), and "
+    "click again."
+)
+
 
 @dataclass(eq=False)
 class _Pull:
@@ -160,6 +165,15 @@ class Answering:
             self._broke,
         )
 
+    def leave_for_another_label(self) -> None:
+        """A label was picked: the object in work keeps its own, and what comes next gets that one."""
+        mask = self._masks.current()
+        work = None if mask is None else self._objects.of(mask)
+        if work is None or work.label == self._state.label:
+            self._end()
+        else:
+            self.accept("Pick another label")
+
     def accept(self, name: str, *, advance: bool = False) -> None:
         """Leave the object in work as it is; `advance`: the brush and the next prompt get the next label."""
         mask = self._masks.current()
@@ -248,7 +262,10 @@ class Answering:
                 self.answered.emit(mask, writing.plane, answer)
             self._pull = None
             nothing = not changes or not known.own(mask.layer.data[writing.plane]).bits.size
-            self._state.notice = _why_nothing(proposed, writing.asked) if nothing and writing.asked else ""
+            apart = writing.work.alone and answer is not None and _began_apart(answer, writing.asked)
+            self._state.notice = APART.format(writing.work.label) if apart else ""
+            if nothing and writing.asked:
+                self._state.notice = _why_nothing(proposed, writing.asked)
         self._end()
 
     def _change(self, writing: _Writing, box: tuple[slice, slice], after: Any) -> None:
@@ -318,7 +335,14 @@ def _name(prompt: Prompt) -> str:
     return NAMES[type(prompt)]
 
 
+def _began_apart(answer: Proposal, asked: Prompts) -> bool:
+    """Whether the newest prompt has added a piece that lies apart from the rest."""
+    return len(answer.pieces) > 1 and answer.pieces[-1].prompts.items == asked.items[-1:]
+
+
 def _why_nothing(proposed: Region, asked: Prompts) -> str:
+    if not proposed.bits.any() and not asked.items[-1].positive:
+        return "Nothing is left of the object on this slice. Click on what it is, or take the last prompt back."
     if not proposed.bits.any():
         return "Nothing was found there. Click elsewhere on the object, or draw a box around it."
     if not asked.items[-1].positive:

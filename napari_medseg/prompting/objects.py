@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from napari_medseg.models.errors import PromptError
-from napari_medseg.models.prompts.prompts import Box, Lasso, Point, Prompt, Prompts, Scribble
+from napari_medseg.models.prompts.prompts import Box, Lasso, Point, Position, Prompt, Prompts, Scribble
+from napari_medseg.models.prompts.rastering import pixels_of
 
 from ..background import Background
 from ..editing import Editing
@@ -97,7 +98,9 @@ class Objects:
             return "No object in work: click on one, or on the background for a new one."
         given = len(self._editing.prompts(mask))
         prompts = "no prompts yet" if not given else "1 prompt" if given == 1 else f"{given} prompts"
-        return f"{'Object' if work.alone else self._state.labels.get(work.label, 'Label')} {work.label}: {prompts}."
+        name = "Object" if work.alone else self._state.labels.get(work.label, "")
+        named = name if name and name != f"label {work.label}" else "Label"
+        return f"{named} {work.label}: {prompts}."
 
     def for_prompt(self, mask: Mask, prompt: Prompt, token: Any, found: Found, failed: Callable[[str], None]) -> None:
         """Find, pick or begin the object that a prompt is about.
@@ -113,7 +116,7 @@ class Objects:
             failed: called with a sentence if the prompt means nothing.
         """
         work, pixels = self._in_work.get(mask), mask.layer.data[prompt.plane]
-        row, column = (round(x) for x in prompt.path[0])
+        row, column = first_cut(prompt, pixels) if work is None else rounded(prompt.path[0])
         label = int(pixels[row, column]) if isinstance(prompt, Point | Scribble) else 0
         if work is None and self._editing.prompts(mask):
             self.restore(mask, lambda: self.for_prompt(mask, prompt, token, found, failed), failed)
@@ -135,7 +138,7 @@ class Objects:
             PromptError: the click means nothing, or it takes a search to know what it means.
         """
         work, pixels, given = self._in_work.get(mask), mask.layer.data[click.plane], self._editing.prompts(mask)
-        row, column = (round(x) for x in click.at)
+        row, column = rounded(click.at)
         label = int(pixels[row, column])
         picks = label and self._picks(work, click, label, pixels, row, column)
         if picks or (work is None and (given or not click.positive)):
@@ -278,6 +281,22 @@ class Objects:
                 self.leave(mask)
             return
         self.resume(mask, earlier)
+
+
+def rounded(at: Position) -> tuple[int, int]:
+    """The pixel at a position."""
+    row, column = (round(x) for x in at)
+    return row, column
+
+
+def first_cut(prompt: Prompt, pixels: Any) -> tuple[int, int]:
+    """The pixel of a mask (Y, X) where a prompt begins; of a line that takes away, where it comes to an object."""
+    if isinstance(prompt, Scribble) and not prompt.positive:
+        rows, columns = pixels_of(prompt, pixels.shape)
+        labelled = np.flatnonzero(pixels[rows, columns])
+        if labelled.size:
+            return int(rows[labelled[0]]), int(columns[labelled[0]])
+    return rounded(prompt.path[0])
 
 
 def box_of(prompt: Prompt, shape: tuple[int, ...]) -> tuple[slice, slice]:

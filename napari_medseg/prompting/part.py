@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from napari_medseg.models.engine.region import Region
 from napari_medseg.models.prompts.candidates import extent_of, united
 from napari_medseg.models.prompts.prompts import Extent, Prompts
-from napari_medseg.models.prompts.proposal import Proposal
+from napari_medseg.models.prompts.proposal import Piece, Proposal
 
 WHOLE = 2**24
 """Pixels of a plane up to which it is sent as a whole."""
@@ -71,7 +71,10 @@ class Part:
             slice(rows.start + self.top, rows.stop + self.top),
             slice(columns.start + self.left, columns.stop + self.left),
         )
-        return replace(proposal, box=box)
+        pieces = tuple(
+            Piece(piece.prompts.moved(self.top, self.left), self.answer(piece.proposal)) for piece in proposal.pieces
+        )
+        return replace(proposal, box=box, pieces=pieces)
 
 
 def part_for(shape: tuple[int, int], prompts: Prompts, region: Region, last: Part | None = None) -> Part:

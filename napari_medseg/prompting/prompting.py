@@ -14,6 +14,7 @@ from ..background import Background
 from ..editing import Editing
 from ..engine_link import EngineLink
 from ..image_layers import is_image, is_large
+from ..looking.camera import bring_into_view
 from ..masks import Mask, Masks
 from ..state import PanelState
 from .aiming import canvas_pixels, into, is_inside, middle_of_view, position_in, shown_plane
@@ -75,6 +76,7 @@ class Prompting:
         state.events.mask.connect(self._mask_changed)
         state.events.image.connect(self._image_changed)
         state.events.tool_asks.connect(self._mask_tool_asked)
+        state.events.label.connect(self._label_picked)
 
     @property
     def answered(self) -> Any:
@@ -142,6 +144,16 @@ class Prompting:
     def take_back(self, number: int = -1) -> None:
         """Take one prompt away, by default the newest; the object becomes what the others alone would have made it."""
         self._turns.add(Turn(partial(self._answering.take_back, number)))
+
+    def look_at(self, number: int) -> None:
+        """Show the slice of one prompt, and the place if it is out of view."""
+        image, given = self._state.image, self._state.given
+        if image is None or image not in self.viewer.layers or not 0 <= number < len(given):
+            return
+        prompt = given[number]
+        rows, columns = zip(*prompt.path, strict=True)
+        middle = (min(rows) + max(rows)) / 2, (min(columns) + max(columns)) / 2
+        bring_into_view(self.viewer, image, (*prompt.plane, *map(round, middle)))
 
     def accept_object(self) -> None:
         """Done with the object in work: no prompt changes it any more."""
@@ -261,7 +273,7 @@ class Prompting:
             self._drawing = True
             self._background.post(self._draw)  # later: the predictor is asked first, and looks meanwhile
         self._state.object_about = self._objects.about(mask)
-        self._state.prompts = len(given)
+        self._state.given = given
 
     def _turn_ended(self) -> None:
         self._with_answer = False
@@ -294,6 +306,13 @@ class Prompting:
     def _mode_changed(self, event: Any) -> None:
         if self._state.prompt_tool and str(self._layer.mode) != "pan_zoom":
             self.put_down()
+
+    def _label_picked(self, label: int) -> None:
+        """By the user, or because an object of that label is in work."""
+        mask = self._masks.current()
+        work = self._objects.of(mask) if mask is not None else None
+        if work is not None and work.label != label:
+            self._turns.add(Turn(self._answering.leave_for_another_label))
 
     def _mask_tool_asked(self, asks: str) -> None:
         """Another tool wants the clicks."""

@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 from ..controller import PanelController
 from ..prompting.tools import ACCEPT, NEXT, PUT_DOWN, TAKE_BACK, TOOLS, Tool
 from .binding import button, follow, picker, text
+from .given import GivenPrompts
 from .icons import drawn, swatch
 
 ICON = 22
@@ -63,6 +64,7 @@ class PromptSection(QWidget):
         self.next = self._button("Next object", "Accept this object, and begin the next", NEXT, prompting.next_object)
         self.accept = self._button("Accept object", "This object is right; leave it", ACCEPT, prompting.accept_object)
         self.about = text(self, "about")
+        self.given = GivenPrompts(self, controller)
         self._lay_out()
         self.label.activated.connect(lambda row: setattr(self._state, "label", self.label.itemData(row)))
         self.own_labels.toggled.connect(lambda on: setattr(self._state, "own_labels", on))
@@ -70,7 +72,7 @@ class PromptSection(QWidget):
         self._viewer.events.theme.connect(self._draw_icons)
         self._draw_icons()
         QApplication.instance().focusChanged.connect(self._focus_changed)
-        follow(self._state, self._show, "prompt_tool", "image", "image_usable", "object_about", "prompts", "mask")
+        follow(self._state, self._show, "prompt_tool", "image", "image_usable", "object_about", "given", "mask")
         follow(self._state, self._list_labels, "labels", "label", "own_labels", "mask")
         follow(self._state, lambda: self.overwrite.setChecked(self._state.overwrite), "overwrite")
 
@@ -127,6 +129,7 @@ class PromptSection(QWidget):
         layout.addLayout(label)
         layout.addLayout(choices)
         layout.addLayout(given)
+        layout.addWidget(self.given)
         layout.addLayout(ends)
 
     def _draw_icons(self) -> None:

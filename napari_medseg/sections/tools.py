@@ -82,8 +82,8 @@ class ToolsSection(QWidget):
         for number, made in enumerate(self.buttons.values()):
             grid.addWidget(made, number // COLUMNS, number % COLUMNS)
         scope, bottom = QHBoxLayout(), QHBoxLayout()
-        scope.addWidget(self.labels)
-        scope.addWidget(self.extent)
+        scope.addWidget(self.labels, 4)
+        scope.addWidget(self.extent, 5)  # its words are longer
         self._form_place = QVBoxLayout()
         bottom.addWidget(self.apply, 1)
         bottom.addWidget(self.cancel)

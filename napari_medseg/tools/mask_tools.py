@@ -143,11 +143,17 @@ class MaskTools:
     def _follow(self, tool: Tool, place: Place) -> None:
         """After a copy, show the slice that was copied to."""
         by = {"copy_next": 1, "copy_previous": -1}.get(tool.name, 0)
-        if by and place.across is not None and self._viewer is not None:
+        if by and place.across is not None and self._viewer is not None and self._has_something(place):
             layer, dims = place.mask.layer, self._viewer.dims
             axis = [axis for axis, at in enumerate(place.index) if isinstance(at, slice)][place.across]
             beyond = dims.ndim - layer.ndim
             dims.set_point(axis + beyond, dims.point[axis + beyond] + by * float(layer.scale[axis]))
+
+    def _has_something(self, place: Place) -> bool:
+        """Whether the shown slice has anything of the labels that are meant."""
+        assert place.across is not None
+        shown = np.take(place.pixels, place.shown, place.across)
+        return bool(np.any(shown == place.mask.layer.selected_label if self.label_only else shown))
 
     def _arm(self, tool: Tool) -> None:
         if (mask := self._mask()) is not None:
@@ -163,7 +169,7 @@ class MaskTools:
         try:
             index, label = self._label_at(mask, at)
         except MedSegError as error:
-            self._state.problem = str(error)
+            self._state.problem, self._state.notice = str(error), ""
             return
         self._state.problem = self._state.notice = ""
         if self._first is None:

@@ -37,7 +37,7 @@ class Order:
         values: what was chosen for it.
         label: the one to work on; None for all.
         extent: "volume", "slice" for the shown one alone, or "each" for every slice on its own.
-        done: called with the place when the mask has been changed.
+        done: called with the place when the mask is as it was asked for, also if it was so before.
     """
 
     tool: Tool
@@ -145,6 +145,7 @@ class Running:
             self._end(problem=f"The mask was changed while '{order.tool.title}' was at work, so it did nothing.")
         elif not change:
             self._end(notice=change.said)
+            order.done(place)
         else:
             try:
                 self._editing.change(order.mask, region, place.in_mask(change.after), order.tool.title)

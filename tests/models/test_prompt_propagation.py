@@ -1,11 +1,13 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import ndimage
 
 from napari_medseg.models.errors import PromptError
 from napari_medseg.models.prompts import PromptSegmenter
 from napari_medseg.models.prompts.appearance import Appearance
 from napari_medseg.models.prompts.contrast import contrast, faded
+from napari_medseg.models.prompts.pieces import to_follow
 from napari_medseg.models.prompts.propagation import Known, judged, reason_to_stop
 from napari_medseg.models.prompts.proposal import Proposal
 from napari_medseg.phantom import ORGANS, ct_phantom, ct_phantom_organs
@@ -92,6 +94,35 @@ def test_small_ends_may_change_as_they_like() -> None:
     assert "ended" in reason_to_stop(proposal(disc(1.5)), proposal(disc(1)), 0.9, 0.0, PLACE)
 
 
+def test_pieces_that_lie_apart_are_followed_by_themselves_with_crumbs_at_the_largest() -> None:
+    two = disc(14, (30, 30)) | disc(9, (70, 70))
+    crumb = disc(2, (10, 80))
+
+    first, second = (piece.full((96, 96)) for piece in to_follow(proposal(two | crumb)))
+
+    np.testing.assert_array_equal(first, disc(14, (30, 30)) | crumb)
+    np.testing.assert_array_equal(second, disc(9, (70, 70)))
+    assert len(to_follow(proposal(disc(14)))) == 1
+    specks = np.any([disc(4, (row, column)) for row in (10, 40, 70) for column in (10, 40)], axis=0)
+    assert len(to_follow(proposal(specks))) == 1, "more than are worth a look each"
+
+
+def test_both_of_two_small_pieces_far_apart_are_followed() -> None:
+    both = np.zeros((400, 400), bool)
+    both[20:40, 20:40] = disc(9)[38:58, 38:58]
+    both[360:380, 350:370] = disc(9)[38:58, 38:58]
+    noise = np.random.default_rng(0).normal(0, 6, (4, 400, 400))
+    segmenter = PromptSegmenter.load(device="cpu")
+    segmenter.start((70 + 90 * both + noise).clip(0, 255).astype(np.uint8))
+
+    *drawn, last = segmenter.follow(both, (0,), called="slice")
+
+    assert last.reason == "It reached the last slice."
+    for followed in drawn:
+        found = followed.proposal.full((400, 400))
+        assert (found & both).sum() / (found | both).sum() > 0.8
+
+
 @pytest.fixture(scope="module")
 def in_a_body() -> PromptSegmenter:
     segmenter = PromptSegmenter.load(device="cpu")
@@ -170,6 +201,71 @@ def test_where_it_does_not_stand_out_any_more_it_stops() -> None:
     found = judge(disc(20), seen(np.full((96, 96), 150.0)))
 
     assert "stand out" in found.reason
+
+
+def judge_on(found: npt.NDArray[np.bool_], planes: list[npt.NDArray[np.float64]]) -> list[str]:
+    """Reasons to stop on planes that follow one another, each with the same answer; the first shows the object."""
+    known, reasons = Known.of(0.9, [(planes[0], proposal(found))], LIMITS), []
+    for pixels in planes[1:]:
+        followed = judged(proposal(found), proposal(found), 0.9, known, pixels, LIMITS, PLACE)
+        reasons.append(followed.reason)
+        known = followed.known
+        assert known is not None
+    return reasons
+
+
+def spots(seed: int) -> npt.NDArray[np.float64]:
+    """A disc with a pattern of its own inside, always of the same brightness."""
+    inside = ndimage.gaussian_filter(np.random.default_rng(seed).normal(0, 1, (96, 96)), 2)
+    return np.where(disc(20), 120 + 25 * inside / inside.std(), 20)
+
+
+def test_where_another_object_of_the_same_brightness_begins_it_stops() -> None:
+    first, second = spots(1), spots(2)
+    fading = [0.8 * first + 0.2 * 120, 0.7 * first + 0.3 * 120]
+
+    *fine, last = judge_on(disc(20), [seen(pixels) for pixels in (first, first, *fading, second)])
+
+    assert fine == [""] * 3
+    assert PLACE in last
+    assert "does not go on" in last
+
+
+def test_what_other_labels_left_of_it_is_compared_where_it_is() -> None:
+    known = Known.of(0.9, [(seen(spots(1)), proposal(disc(20)))], LIMITS)
+    left = disc(20) & (np.indices((96, 96))[0] < 50)
+
+    followed = judged(proposal(left), proposal(disc(20)), 0.9, known, seen(spots(1)), LIMITS, PLACE)
+
+    assert followed.known is not None
+    (step,) = followed.known.steps
+    assert step.likeness > 0.9
+
+
+def test_an_object_without_a_pattern_is_followed_through_noise() -> None:
+    rng = np.random.default_rng(0)
+    planes = [np.where(disc(20), 120, 20)[..., None] + rng.normal(0, 10, (96, 96, 1)) for _ in range(6)]
+
+    assert judge_on(disc(20), planes) == [""] * 5
+
+
+def test_where_bright_and_dark_are_shared_out_otherwise_it_stops() -> None:
+    """Half of it is as dark as the darkest spots of the object were, so none of it is left out."""
+    rng = np.random.default_rng(0)
+    mottled = np.where(disc(20), np.where(rng.random((96, 96)) < 0.1, 60, 150), 20)
+    darker = np.where(disc(20), np.where(rng.random((96, 96)) < 0.1, 150, 60), 20)
+
+    fine, last = judge_on(disc(20), [seen(pixels) for pixels in (mottled, mottled, darker)])
+
+    assert fine == ""
+    assert "bright and dark" in last
+    assert PLACE in last
+
+
+def test_a_little_more_light_is_no_other_object() -> None:
+    planes = [seen(np.where(disc(20), 120 + drift, 20)) for drift in (0, 2, 4)]
+
+    assert judge_on(disc(20), planes) == ["", ""]
 
 
 def test_several_slices_show_better_how_an_object_looks() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from napari_medseg.models.errors import ImageError, ModelError, PromptError
 from napari_medseg.models.image import MedicalImage
@@ -18,6 +19,7 @@ from napari_medseg.models.prompts.plane import Plane
 from napari_medseg.models.prompts.refinement import refined
 from napari_medseg.models.prompts.shipped import SHIPPED, load_network
 from napari_medseg.models.prompts.window import Window
+from napari_medseg.phantom import ORGANS, ct_phantom, ct_phantom_organs
 
 Array = npt.NDArray[np.generic]
 
@@ -133,6 +135,69 @@ def test_a_correction_leaves_alone_what_is_far_from_the_click(segmenter: PromptS
     after = segmenter.update(Prompts().click((75, 60)))
     assert after[75, 60]
     assert np.array_equal(after[110:, 110:], begun[110:, 110:])
+
+
+@pytest.fixture(scope="module")
+def lungs() -> npt.NDArray[np.bool_]:
+    """Both, on a slice of the phantom, where they do not touch."""
+    return ct_phantom_organs()[18] == ORGANS["lungs"]
+
+
+def right_and_left(lungs: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    numbers, count = ndimage.label(lungs)
+    assert count == 2
+    return numbers == 1, numbers == 2
+
+
+class TestPieces:
+    """An object that lies in several places, as both lungs do on a slice."""
+
+    def test_a_click_each_finds_both(self, segmenter: PromptSegmenter, lungs: npt.NDArray[np.bool_]) -> None:
+        right, left = right_and_left(lungs)
+        segmenter.start(ct_phantom().data[18])
+        one = Prompts().click(middle_of(right))
+
+        before, after = segmenter.update(one), segmenter.update(one.click(middle_of(left)))
+
+        assert iou(after, lungs) > 0.95
+        assert np.array_equal(after & before, before), "the first one changed"
+
+    def test_a_correction_of_one_leaves_the_other_as_it_is(
+        self, segmenter: PromptSegmenter, lungs: npt.NDArray[np.bool_]
+    ) -> None:
+        right, left = right_and_left(lungs)
+        segmenter.start(ct_phantom().data[18])
+        both = Prompts().click(middle_of(right)).click(middle_of(left))
+        at = tuple(int(number) for number in np.argwhere(left).min(0) + np.array([6, 8]))
+
+        before, after = (segmenter.update(prompts) for prompts in (both, both.click(at, positive=False)))
+
+        assert not after[at]
+        assert np.array_equal(after[:, :64], before[:, :64])
+        assert (after & left).any()
+
+    def test_they_are_known_by_their_prompts(self, segmenter: PromptSegmenter, lungs: npt.NDArray[np.bool_]) -> None:
+        right, left = right_and_left(lungs)
+        segmenter.start(ct_phantom().data[18])
+        first, second = Prompts().click(middle_of(right)), Prompts().click(middle_of(left))
+
+        answer = segmenter.propose(Prompts((*first, *second)))
+
+        assert [piece.prompts for piece in answer.pieces] == [first, second]
+        assert not segmenter.propose(first).pieces
+
+    def test_a_box_is_about_all_of_them(self, segmenter: PromptSegmenter, lungs: npt.NDArray[np.bool_]) -> None:
+        right, left = right_and_left(lungs)
+        segmenter.start(ct_phantom().data[18])
+        both = Prompts().click(middle_of(right)).click(middle_of(left))
+
+        assert not segmenter.propose(both.box((20, 5), (100, 120))).pieces
+
+
+def middle_of(mask: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """The pixel that is farthest from the border."""
+    row, column = np.unravel_index(ndimage.distance_transform_edt(mask).argmax(), mask.shape)
+    return float(row), float(column)
 
 
 def test_without_prompts_the_mask_is_what_it_began_with(segmenter: PromptSegmenter) -> None:

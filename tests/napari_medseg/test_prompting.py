@@ -313,6 +313,48 @@ class TestObjects:
         assert is_disc(panel, chosen, FIRST, SECOND)
         assert "tumour" in panel.prompts.label.currentText()
 
+    def test_another_label_picked_begins_another_object(self, panel: Any, hand: Hand, press: Any) -> None:
+        panel.state.own_labels = False
+        take_up(panel, press, "click")
+        hand.click(FIRST)
+        first = panel.state.label
+        panel.controller.prompting.labelling.add("tumour")
+        hand.wait()
+
+        hand.click(SECOND)
+
+        assert is_disc(panel, first, FIRST)
+        assert is_disc(panel, panel.state.label, SECOND)
+        assert panel.state.object_about == f"tumour {panel.state.label}: 1 prompt."
+        for _ in range(2):
+            panel.controller.editing.undo()
+        assert panel.state.label == first
+        assert f" {first}: 1 prompt." in panel.state.object_about
+
+    def test_a_click_far_from_the_object_adds_a_piece_and_says_what_else_it_may_be(
+        self, panel: Any, hand: Hand, press: Any
+    ) -> None:
+        take_up(panel, press, "click")
+        hand.click(FIRST)
+        before = panel.state.mask.data.copy()
+
+        hand.click(SECOND)
+
+        assert is_disc(panel, 1, FIRST, SECOND)
+        np.testing.assert_array_equal(panel.state.mask.data[:40, :60], before[:40, :60])
+        assert "Next object (N)" in panel.state.notice
+
+    def test_a_right_line_from_beside_an_object_through_it_takes_away_and_says_if_nothing_is_left(
+        self, panel: Any, hand: Hand, press: Any
+    ) -> None:
+        hand.viewer.add_labels(disc(FIRST).astype(np.uint8) * (np.arange(128) == FIRST[1]))
+        take_up(panel, press, "scribble")
+
+        hand.pull((FIRST[0] - 14, FIRST[1]), FIRST, (FIRST[0] + 14, FIRST[1]), right=True)
+
+        assert not panel.state.mask.data.any()
+        assert "Nothing is left" in panel.state.notice
+
     def test_correcting_one_object_of_a_class_leaves_the_others(self, panel: Any, hand: Hand, press: Any) -> None:
         panel.state.own_labels = False
         drawn = (disc(FIRST) | disc(SECOND)).astype(np.uint8)

@@ -216,3 +216,18 @@ def test_a_volume_shown_obliquely_is_refused(draw: Any) -> None:
     desk.image.shear = (0, 0, 0.4)
 
     assert "obliquely" in desk.run("grow", distance=1)
+
+
+def test_a_copy_goes_to_its_slice_also_if_that_has_all_already_and_stays_if_there_is_nothing(draw: Any) -> None:
+    mask = np.zeros((4, 20, 20), np.uint8)
+    mask[:2, 5:10, 5:10] = 1
+    desk = draw(mask)
+    desk.viewer.dims.set_current_step(0, 0)
+
+    assert "has all" in desk.run("copy_next")
+    assert desk.viewer.dims.current_step[0] == 1
+    assert "Copied" in desk.run("copy_next")
+    assert desk.viewer.dims.current_step[0] == 2
+    desk.viewer.dims.set_current_step(0, 3)
+    assert "nothing of label 1 to copy" in desk.run("copy_previous")
+    assert desk.viewer.dims.current_step[0] == 3
