@@ -62,7 +62,7 @@ def write(path: Path, content: bytes) -> None:
             finally:
                 os.close(descriptor)
             partial.replace(path)
-        except OSError:
+        except BaseException:  # Ctrl-C, too, leaves nothing behind
             with contextlib.suppress(OSError):
                 partial.unlink()
             raise

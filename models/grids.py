@@ -18,7 +18,7 @@ _AS_STORED: tuple[Kind, ...] = ("nifti", "nrrd", "metaimage", "dicom")
 """Formats whose arrays are turned upright by their place, and stay as they are stored where they have none."""
 
 
-def check_one_grid(image: MedicalImage, mask: MedicalImage, kinds: tuple[Kind, Kind]) -> None:
+def check_one_grid(image: MedicalImage, mask: MedicalImage, kinds: tuple[Kind | None, Kind]) -> None:
     """Refuse a mask that does not lie on its image.
 
     Two that both say where they lie are held against each other by their corners, in voxels of the image; the ways in
@@ -28,7 +28,7 @@ def check_one_grid(image: MedicalImage, mask: MedicalImage, kinds: tuple[Kind, K
     Args:
         image: as it was read, upright.
         mask: likewise, with the image's `mask_shape`.
-        kinds: formats of both.
+        kinds: formats of both; None for an image that came from no file.
 
     Raises:
         ImageError: another place; the text names neither.

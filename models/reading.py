@@ -91,6 +91,7 @@ def mask_on(path: str | os.PathLike[str], opened: OpenedImage) -> Array:
         ImageError: the mask cannot be read, or has another shape or place; the text names both.
     """
     path, image = Path(path), opened.image
+    kind = content_kind(opened.path) if opened.path else None  # an image that came from no file
     mask = read_placed_mask(path)
     try:
         if content_kind(path) == "dicom":
@@ -99,9 +100,10 @@ def mask_on(path: str | os.PathLike[str], opened: OpenedImage) -> Array:
         if labels.ndim != len(shape) and [n for n in labels.shape if n > 1] == [n for n in shape if n > 1]:
             labels = labels.reshape(shape)
         labels = as_mask(labels, image)
-        check_one_grid(image, mask, (content_kind(opened.path), content_kind(path)))
+        check_one_grid(image, mask, (kind, content_kind(path)))
     except ImageError as error:
-        raise ImageError(f"'{path.name}' does not fit '{Path(opened.path).name}'. {error}") from error
+        called = Path(opened.path).name or image.name
+        raise ImageError(f"'{path.name}' does not fit '{called}'. {error}") from error
     return labels
 
 

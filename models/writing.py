@@ -17,6 +17,7 @@ import numpy as np
 import tifffile
 
 from . import durable
+from .cancelling import Cancel, stop_if
 from .errors import ImageError
 from .formats.kinds import content_kind
 from .formats.opened import OpenedImage
@@ -81,6 +82,7 @@ def write_mask(
     *,
     source: OpenedImage | str | os.PathLike[str] | None = None,
     names: Mapping[int, str] | None = None,
+    cancel: Cancel | None = None,
 ) -> None:
     """Write the mask of `image`, whole or not at all.
 
@@ -94,25 +96,30 @@ def write_mask(
         image: whose place, axes, spacing and unit are written.
         source: what the image was read from, or the path of it; needed for .dcm.
         names: of labels; written to .dcm.
+        cancel: asked whether to stop.
 
     Raises:
         ImageError: not a mask of this image, or a format that cannot hold it.
         WriteError: no permission, no space, ...; an older file is untouched.
+        CancelledError: asked to stop; an older file is untouched.
     """
     path = Path(path)
     name = path.name.lower()
     if name.endswith(".zarr"):
         from .formats.ome_zarr_writing import write_ome_zarr_labels
 
-        write_ome_zarr_labels(path, mask, image)
+        write_ome_zarr_labels(path, mask, image, cancel=cancel)
         return
     mask = as_mask(mask, image)
     if name.endswith(".dcm"):
         from .export.dicom_seg import write_dicom_seg
 
-        write_dicom_seg(path, mask, image, source, names)
+        write_dicom_seg(path, mask, image, source, names, cancel)
         return
-    durable.write(path, _content(path, name, mask, image))
+    stop_if(cancel)
+    content = _content(path, name, mask, image)
+    stop_if(cancel)
+    durable.write(path, content)
 
 
 def _content(path: Path, name: str, mask: Array, image: MedicalImage) -> bytes:

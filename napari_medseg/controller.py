@@ -25,6 +25,7 @@ from .learning import Learning
 from .looking import Doubts, Looking
 from .masks import Masks
 from .measuring import Measuring
+from .opening.mask_file import MaskFile
 from .opening.opening import Opening
 from .opening.placing import Placing
 from .opening.queue import FolderQueue
@@ -64,6 +65,7 @@ class PanelController:
         self.link = EngineLink(self.state, self.background)
         self.masks = Masks(viewer, self.state)
         self.opening = Opening(viewer, self.state, self.background)
+        self.mask_file = MaskFile(viewer, self.state, self.masks, self.background)
         self.placing = Placing(self.state, self.masks, self._describe_image)
         self.editing = Editing(self.state, self.masks, self.background)
         self.tools = MaskTools(viewer, self.state, self.masks, self.editing, self.background)
@@ -144,6 +146,7 @@ class PanelController:
         self.editing.close(lose=lose)
         self.masks.let_go()
         self.viewer = self.segmenting.viewer = self.accepting.viewer = self.doubts.viewer = self.opening.viewer = None
+        self.mask_file.viewer = None
 
     def _reference(self, model: str) -> str:
         return self.ledger.reference(model)  # of the project that is open by then

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -226,6 +227,20 @@ def noted_of(layer: Layer) -> dict[str, Any]:
     """What `METADATA_KEY` says; empty for a layer that our readers did not make."""
     noted = layer.metadata.get(METADATA_KEY)
     return noted if isinstance(noted, dict) else {}
+
+
+def file_path(layer: Layer | None) -> Path | None:
+    """Where the file or folder of an image is; None without an image, and for one that came from no file."""
+    path = None if layer is None else noted_of(layer).get("path") or getattr(layer.source, "path", None)
+    return Path(path) if path else None
+
+
+def without_pixels(layer: Image) -> MedicalImage:
+    """Where an image lies, and how large it is; its pixels are not read."""
+    axes = axes_of(layer)
+    spacing, unit, geometry = grid_of(layer, axes)
+    nothing = np.broadcast_to(np.uint8(0), mask_shape(layer))
+    return MedicalImage(nothing, axes, spacing, unit, layer.name, geometry)
 
 
 def axes_of(layer: Image) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +26,6 @@ def make_window(
         os.environ["MEDSEG_PROJECT"] = str(project)
     viewer = napari.Viewer(title="MedSeg")
     _, panel = viewer.window.add_plugin_dock_widget("napari-medseg", "MedSeg")
-    gc.freeze()  # napari collects garbage at each layer that goes: not among all that was imported, for 0.3 s
     if sample is not None:
         viewer.open_sample("napari-medseg", sample)
     panel.controller.open_images(paths)

@@ -23,7 +23,7 @@ from .address import runtime_folder
 from .job import Job
 from .prompt_line import PromptLine
 from .region import Region
-from .start import START, engine_log, reach, reach_or_start
+from .start import PATIENCE, START, engine_log, reach, reach_or_start
 from .worker import DEVICE
 
 __all__ = ["Engine", "Job", "engine_log"]
@@ -151,7 +151,7 @@ class Engine:
         Raises:
             EngineError: the predictor did not say so in time; the connection is closed then.
         """
-        deadline = time.monotonic() + START
+        deadline = time.monotonic() + PATIENCE  # who leaves earlier leaves an engine that ends, since nobody needs it
         with contextlib.suppress(OSError, RuntimeError):  # the engine ends at this moment
             while self.alive and time.monotonic() < deadline:
                 if said := self._client.get_events(DEVICE):

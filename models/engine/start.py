@@ -18,7 +18,10 @@ from ..errors import EngineError
 from .address import EngineAddress, read_address
 
 START = 60.0
-"""Seconds that an engine may take to start or to answer; starting takes about two on an idle machine."""
+"""Seconds that an engine may take to answer; it takes milliseconds on an idle machine."""
+
+PATIENCE = 300.0
+"""Seconds that an engine which lives may take to start: two on an idle machine, minutes on one with a full memory."""
 
 END = 10.0
 """Seconds that an engine which does not answer has for ending by itself."""
@@ -118,7 +121,7 @@ def _start(folder: Path) -> EngineAddress:
             cwd=folder,  # not the caller's: it would be held busy, and Python would import from it
             env=os.environ | {"MEDSEG_RUNTIME": str(folder), "MEDSEG_TOKEN": token},
         )
-    deadline = time.monotonic() + START
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         address = read_address(folder)
         if address and address.token == token:

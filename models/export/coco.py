@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..cancelling import Cancel, each_unless
 from ..image import Array, MedicalImage, as_mask
 from .objects import PlaneObject, plane_objects
 from .outlines import polygons
@@ -25,6 +26,7 @@ def coco_json(
     file_name: str,
     names: Mapping[int, str] | None = None,
     instances: bool = True,
+    cancel: Cancel | None = None,
 ) -> bytes:
     """The annotations of an image; of a volume or a series one COCO image for each plane.
 
@@ -35,6 +37,7 @@ def coco_json(
         names: of labels.
         instances: whether each label is one object, all of them of one category "object"; else each label is
             a category, and each connected piece of it in a plane is an object.
+        cancel: asked whether to stop.
 
     Returns:
         JSON in UTF-8. Annotations and images are numbered from 1; an annotation keeps its "label". Coordinates are
@@ -42,6 +45,7 @@ def coco_json(
 
     Raises:
         ImageError: not a mask of this image.
+        CancelledError: asked to stop.
     """
     mask = as_mask(mask, image)
     names = names or {}
@@ -52,7 +56,7 @@ def coco_json(
     categories = [{"id": label, "name": names.get(label) or f"label {label}"} for label in labels]
     annotations = [
         _annotation(number, found, ids[found.index], 1 if instances else found.label, mask.shape[-2:])
-        for number, found in enumerate(plane_objects(mask, instances=instances), start=1)
+        for number, found in enumerate(each_unless(cancel, plane_objects(mask, instances=instances)), start=1)
     ]
     height, width = mask.shape[-2:]
     planes = [

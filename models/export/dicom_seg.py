@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from .. import durable
+from ..cancelling import Cancel, stop_if
 from ..errors import ImageError
 from ..formats.opened import OpenedImage
 from ..geometry import Geometry
@@ -44,6 +45,7 @@ def write_dicom_seg(
     image: MedicalImage,
     source: OpenedImage | str | os.PathLike[str] | None,
     names: Mapping[int, str] | None = None,
+    cancel: Cancel | None = None,
 ) -> None:
     """Write a mask as DICOM SEG, whole or not at all.
 
@@ -54,11 +56,13 @@ def write_dicom_seg(
         source: the DICOM file or series that the image was read from, or the path of it.
         names: of labels. Segments are the labels that are there or have a name, in order; they keep their numbers
             if these are 1, 2, ... n.
+        cancel: asked whether to stop.
 
     Raises:
         ImageError: no mask of this image, a source that is no DICOM image or has several points in time or no place
             in space, or too many labels.
         WriteError: no permission, no space, ...; an older file is untouched.
+        CancelledError: asked to stop.
     """
     masked = masked_instances(source, as_mask(mask, image))
     named = names or {}
@@ -66,7 +70,10 @@ def write_dicom_seg(
     numbers = np.zeros(max(labels) + 1, np.uint8 if len(labels) < 256 else np.uint16)
     numbers[labels] = np.arange(1, len(labels) + 1)
     called = [named.get(label) or f"label {label}" for label in labels]
-    durable.write(path, _file(masked, numbers[masked.planes], called))
+    stop_if(cancel)
+    content = _file(masked, numbers[masked.planes], called)
+    stop_if(cancel)
+    durable.write(path, content)
 
 
 def _labels(planes: Array, names: Mapping[int, str]) -> list[int]:

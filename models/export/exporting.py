@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ..cancelling import Cancel, stop_if
 from ..durable import write
 from ..errors import ImageError
 from ..formats.opened import OpenedImage
@@ -28,7 +29,7 @@ def export_mask(
     instances: bool = True,
     file_name: str = "image",
     progress: Callable[[float], object] | None = None,
-    cancel: Callable[[], bool] | None = None,
+    cancel: Cancel | None = None,
 ) -> None:
     """Write a mask, its outlines or its measurements.
 
@@ -42,12 +43,12 @@ def export_mask(
         instances: whether each label is one object, or a class of objects; for outlines.
         file_name: what COCO's file is to call the image.
         progress: told which share is measured.
-        cancel: asked whether to stop measuring.
+        cancel: asked whether to stop.
 
     Raises:
         ImageError: not a mask of this image, or a format that cannot hold it or does not have this ending.
         WriteError: no permission, no space, ...; what was there is untouched.
-        CancelledError: asked to stop.
+        CancelledError: asked to stop; what was there is untouched.
     """
     path = Path(path)
     by_ending = export_of(path)
@@ -59,16 +60,19 @@ def export_mask(
         )
     key = key or (by_ending.key if by_ending else "")
     if key == "coco":
-        write(path, coco_json(mask, image, file_name=file_name, names=names, instances=instances))
+        outlines = coco_json(mask, image, file_name=file_name, names=names, instances=instances, cancel=cancel)
+        write(path, outlines)
     elif key == "geojson":
-        write(path, geojson(mask, image, names=names, instances=instances))
+        write(path, geojson(mask, image, names=names, instances=instances, cancel=cancel))
     elif key in ("csv", "csv-slices"):
         each = measure if key == "csv" else measure_planes
-        write(path, csv_text(each(mask, image, names=names, progress=progress, cancel=cancel)).encode())
+        measures = each(mask, image, names=names, progress=progress, cancel=cancel)
+        stop_if(cancel)
+        write(path, csv_text(measures).encode())
     else:
         if by_ending is None or by_ending.key != key:
             raise ImageError(
                 f"{EXPORTS[key].title} ends in {EXPORTS[key].ending}, and '{path.name}' does not. Nothing was written; "
                 f"'{path.stem}{EXPORTS[key].ending}' would work."
             )
-        write_mask(path, mask, image, source=source, names=names)
+        write_mask(path, mask, image, source=source, names=names, cancel=cancel)

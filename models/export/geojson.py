@@ -7,13 +7,19 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..cancelling import Cancel, each_unless
 from ..image import Array, MedicalImage, as_mask
 from .objects import PlaneObject, plane_objects
 from .outlines import Polygon, Ring, polygons
 
 
 def geojson(
-    mask: Array, image: MedicalImage, *, names: Mapping[int, str] | None = None, instances: bool = True
+    mask: Array,
+    image: MedicalImage,
+    *,
+    names: Mapping[int, str] | None = None,
+    instances: bool = True,
+    cancel: Cancel | None = None,
 ) -> bytes:
     """A feature collection with one feature for each object in each plane.
 
@@ -22,6 +28,7 @@ def geojson(
         image: whose axes tell frames from planes.
         names: of labels.
         instances: whether each label is one object; else each connected piece of it in a plane is one.
+        cancel: asked whether to stop.
 
     Returns:
         JSON in UTF-8. A feature has a Polygon, or a MultiPolygon if it is in several pieces, with holes, along the
@@ -31,10 +38,12 @@ def geojson(
 
     Raises:
         ImageError: not a mask of this image.
+        CancelledError: asked to stop.
     """
     mask = as_mask(mask, image)
     leading = image.axes.replace("C", "")[:-2]
-    features = [_feature(found, leading, names or {}, instances) for found in plane_objects(mask, instances=instances)]
+    objects = each_unless(cancel, plane_objects(mask, instances=instances))
+    features = [_feature(found, leading, names or {}, instances) for found in objects]
     return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False).encode()
 
 

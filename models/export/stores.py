@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
+from ..cancelling import Cancel, each_unless
 from ..durable import exchange, explained, make_folder, sync_tree
-from ..errors import CancelledError
 from ..streaming.partial import check_replaceable
 
 
-def copy_store(store: Path, path: Path, *, cancel: Callable[[], bool] | None = None) -> None:
+def copy_store(store: Path, path: Path, *, cancel: Cancel | None = None) -> None:
     """Copy a store, whole or not at all; older labels of that name are replaced, and nothing else.
 
     Raises:
@@ -28,9 +27,7 @@ def copy_store(store: Path, path: Path, *, cancel: Callable[[], bool] | None = N
             for folder, _, names in os.walk(store):
                 target = partial / Path(folder).relative_to(store)
                 target.mkdir()
-                for name in names:
-                    if cancel is not None and cancel():
-                        raise CancelledError("Writing was stopped; nothing was changed.")
+                for name in each_unless(cancel, names):
                     shutil.copyfile(Path(folder, name), target / name)
             sync_tree(partial)
             exchange(partial, path)

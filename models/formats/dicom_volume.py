@@ -156,10 +156,11 @@ def _gaps(at: list[int], step: float, turned: bool) -> list[str]:
     if not missing:
         return []
     named = ", ".join(str(number) for number in missing[:8]) + (", ..." if len(missing) > 8 else "")
-    count = "A slice is" if len(missing) == 1 else f"{len(missing)} slices are"
+    one = len(missing) == 1
+    count, they = ("A slice is", "It is") if one else (f"{len(missing)} slices are", "They are")
     return [
         f"{count} missing in this series of {at[-1] + 1}, {step:.4g} mm apart: number {named} (counted from 0, as the "
-        "slider does). They are empty here, so that all others lie where they are in the patient."
+        f"slider does). {they} empty here, so that all others lie where they are in the patient."
     ]
 
 

@@ -7,12 +7,14 @@ import math
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import durable
+from ..cancelling import Cancel, each_unless
 from ..errors import ImageError
 from ..image import Array, MedicalImage, as_mask
 from ..label_metadata import moved
@@ -22,8 +24,13 @@ from . import ome_zarr_metadata as ngff
 NAME = "medseg"
 """Of the labels that are written into an image's own folder."""
 
+ROWS = 4096
+"""Of a plane that are written at once: whole chunks of the first levels."""
 
-def write_ome_zarr_labels(path: str | os.PathLike[str], mask: Array, image: MedicalImage) -> Path:
+
+def write_ome_zarr_labels(
+    path: str | os.PathLike[str], mask: Array, image: MedicalImage, *, cancel: Cancel | None = None
+) -> Path:
     """Write the mask of `image` as a pyramid of labels, whole or not at all.
 
     Args:
@@ -31,6 +38,7 @@ def write_ome_zarr_labels(path: str | os.PathLike[str], mask: Array, image: Medi
             image, which gets (or gets anew) the labels "medseg" and is not changed else.
         mask: labels of the image's `mask_shape`.
         image: whose axes, spacing, unit and place are written.
+        cancel: asked whether to stop.
 
     Returns:
         The folder of the labels.
@@ -38,19 +46,20 @@ def write_ome_zarr_labels(path: str | os.PathLike[str], mask: Array, image: Medi
     Raises:
         ImageError: not a mask of this image, or a folder of something else.
         WriteError: no permission, no space, ...; what was there is there still.
+        CancelledError: asked to stop; what was there is there still.
     """
     path = Path(path).absolute()
     mask = as_mask(mask, image)
     found = ngff.attributes(path) if path.exists() else {}
     if not path.exists() or "image-label" in found:
-        _write(path, mask, image)
+        _write(path, mask, image, cancel=cancel)
         return path
     if "multiscales" not in found:
         raise ImageError(f"There is a '{path.name}' that is no OME-Zarr. Nothing was written; choose another name.")
-    return _write_beside_the_image(path, mask, image)
+    return _write_beside_the_image(path, mask, image, cancel)
 
 
-def _write_beside_the_image(path: Path, mask: Array, image: MedicalImage) -> Path:
+def _write_beside_the_image(path: Path, mask: Array, image: MedicalImage, cancel: Cancel | None) -> Path:
     """Labels first, then their name in the list: what is not in the list is not shown."""
     old = (path / ".zgroup").is_file()
     folder = path / "labels" / NAME
@@ -58,7 +67,7 @@ def _write_beside_the_image(path: Path, mask: Array, image: MedicalImage) -> Pat
     names = [str(name) for name in listed] if isinstance(listed, list) else []
     first = _first_pixel(path)
     durable.make_folder(path / "labels")
-    _write(folder, mask, image, first=first, version_04=old)
+    _write(folder, mask, image, first=first, version_04=old, cancel=cancel)
     if NAME not in names:
         names = [*names, NAME]
         if old:
@@ -72,7 +81,13 @@ def _write_beside_the_image(path: Path, mask: Array, image: MedicalImage) -> Pat
 
 
 def _write(
-    path: Path, mask: Array, image: MedicalImage, *, first: dict[str, float] | None = None, version_04: bool = False
+    path: Path,
+    mask: Array,
+    image: MedicalImage,
+    *,
+    first: dict[str, float] | None = None,
+    version_04: bool = False,
+    cancel: Cancel | None = None,
 ) -> None:
     """Make the labels in a folder beside, and give them their name when they are whole and on the disk.
 
@@ -82,6 +97,7 @@ def _write(
         image: that they are of.
         first: where the middle of the first pixel lies along some of the axes, in the image's unit; else at 0.
         version_04: write OME-NGFF 0.4.
+        cancel: asked whether to stop.
     """
     durable.make_folder(path.parent)
     axes = image.axes.replace("C", "")
@@ -91,7 +107,8 @@ def _write(
             beside.mkdir()
             new = beside / path.name
             store = LabelStore.create(new, mask.shape, axes, image.spacing, image.unit, image.geometry, mask.dtype)
-            store.write((), mask)
+            for strip in each_unless(cancel, _strips(mask.shape)):
+                store.write(strip, mask[strip])
             if first:
                 _move(store, first)
             if version_04:
@@ -101,6 +118,13 @@ def _write(
             durable.exchange(new, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _strips(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Regions that cover labels of a shape, plane by plane and some rows at a time."""
+    for plane in np.ndindex(*shape[:-2]):
+        for top in range(0, shape[-2], ROWS):
+            yield (*(slice(at, at + 1) for at in plane), slice(top, min(top + ROWS, shape[-2])))
 
 
 def _first_pixel(path: Path) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from ..errors import CancelledError
+from ..cancelling import Cancel, stop_if
 from ..image import Array, MedicalImage, as_mask
 from .diameters import axial_diameters
 from .intensities import Intensities
@@ -18,7 +18,6 @@ from .label_measures import LabelMeasures
 from .surfaces import surfaces
 
 Progress = Callable[[float], object]
-Cancel = Callable[[], bool]
 Box = tuple[slice, ...]
 
 
@@ -99,8 +98,7 @@ def _measured(
     for number, part in enumerate(parts):
 
         def tell(share: float, number: int = number) -> None:
-            if cancel is not None and cancel():
-                raise CancelledError("Measuring was stopped; nothing was changed.")
+            stop_if(cancel, "Measuring")
             if progress is not None:
                 progress((number + share) / len(parts))
 

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Partial:
     tile: int = 0
     plane: int = 0
     row: int = 0
+    _durable: set[str] = field(default_factory=set)  # stores of which all that is written is on the disk
 
     @classmethod
     def begin(cls, target: Path, belongs_to: str) -> Partial:
@@ -54,7 +55,7 @@ class Partial:
         """
         target = target.absolute()
         check_replaceable(target)
-        partial = cls(target, target.with_name(f"{target.name}.partial"), belongs_to)
+        partial = cls(target, partial_of(target), belongs_to)
         noted = _noted(partial.folder / _NOTE)
         if noted.get("belongs_to") == belongs_to:
             partial.tile, partial.plane, partial.row = (int(noted[name]) for name in ("tile", "plane", "row"))
@@ -83,6 +84,7 @@ class Partial:
         done any more.
         """
         path = self.folder / name
+        self._durable.add(name)
         if self.begun:
             with contextlib.suppress(MedSegError):
                 return LabelStore.open(path, durable=True)
@@ -108,7 +110,7 @@ class Partial:
         for target in targets.values():
             check_replaceable(target)
         with explained(self.target):
-            for name in targets:
+            for name in targets.keys() - self._durable:
                 sync_tree(self.folder / name)
             # what is moved away from here must not count as done, should this be cut short
             (self.folder / _NOTE).unlink(missing_ok=True)
@@ -121,6 +123,11 @@ class Partial:
     def begun(self) -> bool:
         """Whether something is done."""
         return bool(self.plane or self.row)
+
+
+def partial_of(target: Path) -> Path:
+    """The folder of what is done of a mask that will stand at `target`."""
+    return target.with_name(f"{target.name}.partial")
 
 
 def check_replaceable(target: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_medseg.models.chosen_model import chosen_model
 from napari_medseg.models.durable import make_folder, write
 from napari_medseg.models.errors import ImageError
 from napari_medseg.trainer.cases import chosen_split, has_layout
@@ -17,7 +18,7 @@ from napari_medseg.trainer.project import is_project
 from .answering import AsJson, answer, clear_errors, fail
 from .figures import print_figures
 from .figures_csv import figures_csv
-from .naming import chosen_model, existing_project
+from .naming import existing_project
 from .waiting import bars, engine, show_share, wait_for
 
 

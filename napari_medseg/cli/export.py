@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from napari_medseg.models.errors import ImageError
-from napari_medseg.models.export import EXPORTS, Export, export_mask, export_of
+from napari_medseg.models.export import EXPORTS, Export, check_not_the_image, export_mask, export_of
 from napari_medseg.models.formats import OpenedImage, open_image
 from napari_medseg.models.formats.kinds import content_kind
 from napari_medseg.models.reading import mask_on
@@ -44,6 +44,7 @@ def export(
     """
     names = _names(label or [])
     chosen = _chosen(out, key)
+    check_not_the_image(out, image)
     if out.exists() and not replace:
         raise ImageError(f"There is a '{out.name}' in '{out.absolute().parent}' already. Give --replace to replace it.")
     opened = open_image(image, part)

@@ -14,18 +14,20 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from napari_medseg.models.chosen_model import ChosenModel, chosen_model
 from napari_medseg.models.durable import WriteError, make_folder
 from napari_medseg.models.engine.client import Engine
 from napari_medseg.models.errors import CancelledError, EngineError, MedSegError, ModelError
+from napari_medseg.models.folder_images import TargetError, images_in, targets_for
 from napari_medseg.models.formats.opening import open_image
 from napari_medseg.models.label_store import LabelStore
+from napari_medseg.models.mask_record import Record
+from napari_medseg.models.streaming.partial import partial_of
 from napari_medseg.models.streaming.streamed import Streamed
 from napari_medseg.models.writing import on_disk, write_mask
 
 from .answering import AsJson, answer, clear_errors, fail, note
-from .naming import ChosenModel, chosen_model, usable
-from .segment_inputs import images_in, targets_for
-from .segment_record import Record
+from .naming import usable
 from .waiting import bars, engine, show_share, wait_for
 
 LARGE = 2**27
@@ -71,8 +73,11 @@ def segment(
     the others: it is named at the end, with the reason, and the exit code is 1.
     """
     images, failed = images_in(inputs)
-    targets = targets_for(images, out)
-    chosen = chosen_model(model)
+    try:
+        targets = targets_for(images, out)
+    except TargetError as error:
+        raise typer.BadParameter(str(error)) from error
+    chosen = _chosen(model)
     instances = _instances(chosen, answers)
     make_folder(out)
     if not os.access(out, os.W_OK):  # before hours of segmenting, not after
@@ -199,6 +204,11 @@ class _Work:
             WriteError: the mask of another image, which is not replaced in any case.
         """
         places = [target] if not large else [on_disk(target), *([target] if target.name.endswith(PLACED) else [])]
+        if large and self.record.is_begun_of_another(image, on_disk(target)):
+            raise WriteError(
+                f"In '{target.parent}' there is the unfinished mask of another image of this name. Segment that one to "
+                f"its end first, or remove '{partial_of(on_disk(target)).name}', or choose another folder for this one."
+            )
         for place in filter(os.path.lexists, places):
             if self.record.is_of_another(image, place):
                 raise WriteError(
@@ -211,6 +221,7 @@ class _Work:
     def _stream(self, path: Path, part: str, target: Path, progress: Callable[[float], None]) -> tuple[Path, int]:
         """The same for an image that may not fit into memory: the engine opens it, and its mask goes to disk."""
         streamed_to = on_disk(target)
+        self.record.begin(path, streamed_to)
         streamed: Streamed = self._answer(
             "segment_file", path, part, self.model, streamed_to, instances=self.instances, progress=progress
         )
@@ -240,6 +251,17 @@ class _Work:
         for notice in found.notices:
             note(f"'{_name_of(args[0])}': {notice}")
         return found
+
+
+def _chosen(model: str) -> ChosenModel:
+    chosen = chosen_model(model)
+    if chosen.card.encoder_only:
+        raise ModelError(
+            f"Of '{chosen.card.name}' only the encoder has learned to see, so its masks would be noise. Let it learn "
+            "first: from the corrections of a project, two are enough (`medseg finetune PROJECT --base NAME`); "
+            "or choose another model (`medseg models` lists them)."
+        )
+    return chosen
 
 
 def _instances(chosen: ChosenModel, answers: Answer | None) -> bool:

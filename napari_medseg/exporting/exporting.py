@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_medseg.models.errors import ImageError
-from napari_medseg.models.export import EXPORTS, export_mask, fitting
+from napari_medseg.models.cancelling import Cancel, stop_if
+from napari_medseg.models.errors import CancelledError, ImageError
+from napari_medseg.models.export import EXPORTS, check_not_the_image, export_mask, fitting
 from napari_medseg.models.export.stores import copy_store
 from napari_medseg.models.formats import open_image
 from napari_medseg.models.formats.kinds import Kind, content_kind, stem
-from napari_medseg.models.image import Array, MedicalImage
+from napari_medseg.models.image import Array
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.models.memory import check_fits_in_memory
 
@@ -21,10 +23,10 @@ from ..background import Background
 from ..image_layers import (
     axes_of,
     channel_siblings,
-    grid_of,
-    mask_shape,
+    file_path,
     medical_image,
     noted_of,
+    without_pixels,
 )
 from ..large.large_masks import LargeMasks
 from ..masks import Masks
@@ -35,6 +37,7 @@ _WITH_PIXELS = ("csv", "csv-slices")
 """Formats that need the pixels of the image, and not only where they lie."""
 
 NO_MASK = "There is no mask to export yet. Segment the image, or draw a mask in a new Labels layer."
+CANCELLED = "The export was cancelled; nothing was written, and an older file is as it was."
 PATIENT = " It holds the patient's name and ID, since the standard wants it."
 
 
@@ -52,6 +55,7 @@ class Exporting:
     def __init__(self, viewer: Any, state: PanelState, masks: Masks, large: LargeMasks, background: Background) -> None:
         self.viewer, self._state, self._masks, self._large = viewer, state, masks, large
         self._background = background
+        self._stop = threading.Event()  # of the export that is under way
         self._kind: Kind | None = None
         self._usual = ""
         state.events.image.connect(self._image_picked)
@@ -66,7 +70,7 @@ class Exporting:
 
     def suggested(self) -> Path:
         """Where the file may go: beside the image; one of DICOM gets a name that tells nothing of the patient."""
-        path, ending = _path_of(self._state.image), EXPORTS[self._state.export].ending
+        path, ending = file_path(self._state.image), EXPORTS[self._state.export].ending
         if path is None or self._kind == "dicom":
             return Path.home() / f"mask{ending}"
         return path.parent / f"{stem(path)}_mask{ending}"
@@ -77,6 +81,11 @@ class Exporting:
         if layer is None or state.exporting is not None or not state.export:
             return
         state.problem = state.notice = ""
+        try:
+            check_not_the_image(path, file_path(layer))
+        except ImageError as error:
+            state.problem = str(error)
+            return
         if state.large:
             self._large.done(lambda: self._start_large(path))  # what is open is put back first
             return
@@ -87,27 +96,33 @@ class Exporting:
         pixels = np.array(mask.layer.data)
         self._write(path, self._export(path, layer, lambda: pixels))
 
+    def cancel(self) -> None:
+        """Stop; nothing is written, and an older file stays as it is."""
+        self._stop.set()
+
     def _start_large(self, path: Path) -> None:
         """Write the mask of a large image: as it lies on the disk, where that is wanted."""
         found = self._large.chosen()
         if found is None:
             self._state.problem = NO_MASK
         elif self._state.export == "ome-zarr":
-            self._write(path, lambda: copy_store(found.store.path, path))
+            self._write(path, lambda cancel: copy_store(found.store.path, path, cancel=cancel))
         else:
             self._write(path, self._export(path, found.image, lambda: _whole(found.store)))
 
-    def _export(self, path: Path, layer: Any, labels: Callable[[], Array]) -> Callable[[], None]:
+    def _export(self, path: Path, layer: Any, labels: Callable[[], Array]) -> Callable[[Cancel], None]:
         """What writes a mask, with all that the state says now; to be called in a thread."""
         key, names, instances = self._state.export, label_names(self._state), self._state.own_labels
         siblings = channel_siblings(layer, self.viewer.layers)
-        source, part, kind = _path_of(layer), str(noted_of(layer).get("part", "")), self._kind
+        source, part, kind = file_path(layer), str(noted_of(layer).get("part", "")), self._kind
 
-        def write() -> None:
-            image = medical_image(layer, siblings) if key in _WITH_PIXELS else _without_pixels(layer)
+        def write(cancel: Cancel) -> None:
+            image = medical_image(layer, siblings) if key in _WITH_PIXELS else without_pixels(layer)
+            pixels = labels()
+            stop_if(cancel)
             export_mask(
                 path,
-                labels(),
+                pixels,
                 image,
                 key=key,
                 source=open_image(source, part) if key == "dicom-seg" and source else None,
@@ -115,21 +130,31 @@ class Exporting:
                 instances=instances,
                 file_name="image" if kind == "dicom" or source is None else source.name,
                 progress=self._report,
+                cancel=cancel,
             )
 
         return write
 
-    def _write(self, path: Path, write: Callable[[], None]) -> None:
+    def _write(self, path: Path, write: Callable[[Cancel], None]) -> None:
         key = self._state.export
         what = "measurements were" if key in _WITH_PIXELS else "mask was"
         said = f"The {what} written to {path}.{PATIENT if key == 'dicom-seg' else ''}"
 
-        def written(_: None) -> None:
+        stop = self._stop = threading.Event()
+
+        def work() -> str:
+            try:
+                write(stop.is_set)
+            except CancelledError:
+                return CANCELLED
+            return said
+
+        def ended(how: str) -> None:
             self._state.exporting = None
-            self._state.notice = said
+            self._state.notice = how
 
         self._state.exporting = 0.0
-        self._background.run(write, written, self._failed, finish=True)
+        self._background.run(work, ended, self._failed, finish=True)
 
     def _report(self, share: float) -> None:
         def show() -> None:
@@ -146,7 +171,7 @@ class Exporting:
         self._kind = None
         self._offer()
         layer = self._state.image
-        path = _path_of(layer)
+        path = file_path(layer)
 
         def look() -> Kind | None:
             try:
@@ -178,22 +203,8 @@ class Exporting:
             self._state.export = self._usual = self._state.exports[0].key  # what the user has picked stays, if it fits
 
 
-def _path_of(layer: Any) -> Path | None:
-    """The file of an image."""
-    path = None if layer is None else noted_of(layer).get("path") or getattr(layer.source, "path", None)
-    return Path(path) if path else None
-
-
 def _whole(store: LabelStore) -> Array:
     """All labels of a store, if they fit in the memory."""
     full = store.levels[0]
     check_fits_in_memory(int(full.nbytes), "The mask")
     return np.asarray(full[...])
-
-
-def _without_pixels(layer: Any) -> MedicalImage:
-    """Where an image lies, and how large it is; its pixels are not read."""
-    axes = axes_of(layer)
-    spacing, unit, geometry = grid_of(layer, axes)
-    nothing = np.broadcast_to(np.uint8(0), mask_shape(layer))
-    return MedicalImage(nothing, axes, spacing, unit, layer.name, geometry)

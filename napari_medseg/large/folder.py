@@ -16,7 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from napari_medseg.models.durable import write
+from napari_medseg.models.durable import WriteError, write
 from napari_medseg.models.errors import ImageError
 
 from ..editing.holding import hold, is_held, let_go, lock_of
@@ -63,6 +63,7 @@ class MaskFolder:
     written: int = 0
     _elsewhere: Path | None = None
     _lock: FileLock | None = None
+    _lock_beside: FileLock | None = None  # of labels that lie elsewhere, for windows that have other projects open
 
     @property
     def labels(self) -> Path:
@@ -100,15 +101,32 @@ class MaskFolder:
         self._lock = self._lock or lock_of(self.path / _ABOUT)
         try:
             hold(self._lock)
+            self._hold_beside()
         except Timeout as error:
+            self.let_go()
             raise ImageError(
                 "Another window works on the mask of this image. Close the image there first; nothing was changed."
             ) from error
 
     def let_go(self) -> None:
         """Let another window have it."""
+        if self._lock_beside is not None:
+            self._lock_beside.release()
+            with contextlib.suppress(OSError):
+                Path(self._lock_beside.lock_file).unlink(missing_ok=True)
         if self._lock is not None:
             let_go(self._lock, self.path / _ABOUT)
+
+    def _hold_beside(self) -> None:
+        """Have labels that lie elsewhere, too; where no lock can be written, no window can write labels either."""
+        if self._elsewhere is None:
+            return
+        lock = self._lock_beside or FileLock(
+            self._elsewhere.with_name(f".{self._elsewhere.name}.lock"), thread_local=False
+        )
+        with contextlib.suppress(WriteError):
+            hold(lock)
+            self._lock_beside = lock
 
     def remove(self) -> None:
         """Have it no more; what cannot be removed stays and is found no more. Labels outside of it stay, too."""
@@ -139,8 +157,12 @@ def new_folder(
     made = MaskFolder(path, salt, salted(digest, salt), tuple(shape), model, answer, whole=model is None)
     if labels is not None:
         made.outside, made._elsewhere, made.whole, made.largest = _place(labels, salt), labels, True, None
-    made.hold()
-    made.note()
+    try:
+        made.hold()
+        made.note()
+    except BaseException:
+        made.remove()
+        raise
     return made
 
 

@@ -53,6 +53,9 @@ def put_in(part: Part, layers: Any, masks: Masks, wanted: Callable[[], bool]) ->
     if not wanted():
         return
     mask = mask_to_correct(part)
+    yield
+    if not wanted():
+        return
     masks.show(mask)
     yield
     mask.layer.bounding_box.visible = True
@@ -82,10 +85,13 @@ def take_out(part: Part, layers: Any, masks: Masks, state: PanelState, painted: 
     for mask in _of_part(part, masks):
         mask.unsaved = False  # in the mask of the whole now, or hidden below the one that is
         gone.append(mask.layer)
-    with layers.batched_update():  # napari collects garbage after each removal, and updates its scene
+    with (
+        layers.batched_update()
+    ):  # napari collects garbage and updates its scene once, at the end, in a turn of its own
         for layer in (*gone, *part.images):
             if layer in layers:
                 layers.remove(layer)
+                yield
 
 
 def _of_part(part: Part, masks: Masks) -> list[Mask]:

@@ -12,6 +12,8 @@ from napari_medseg.models.measuring import Column, LabelMeasures, columns, shown
 SORT_ROLE = Qt.ItemDataRole.UserRole
 """For the value itself, where the display has it as text."""
 
+LINE = "\n"
+
 
 class MeasuresTable(QAbstractTableModel):
     """The rows, as they were measured."""
@@ -36,6 +38,10 @@ class MeasuresTable(QAbstractTableModel):
         self._rows, self._columns = rows, fields
         self.endResetModel()
 
+    def titles(self) -> list[str]:
+        """Of all columns, with their units."""
+        return [column.title + column.unit for column in self._columns]
+
     def row(self, number: int) -> LabelMeasures:
         """What a line shows."""
         return self._rows[number]
@@ -49,13 +55,15 @@ class MeasuresTable(QAbstractTableModel):
         return 0 if parent.isValid() else len(self._columns)
 
     def headerData(self, section: int, orientation: Any, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Title and unit of a column."""
+        """Title and unit of a column, in short lines: many columns are to be seen side by side."""
         if orientation != Qt.Orientation.Horizontal or section >= len(self._columns):
             return None
         column = self._columns[section]
+        unit = f" [{column.unit}]" if column.unit else ""
         if role == Qt.ItemDataRole.DisplayRole:
-            title = column.title.replace(" ", "\n", 1)  # narrower
-            return f"{title} [{column.unit}]" if column.unit else title
+            return f"{column.title.replace(' ', LINE, 1)}{unit.replace(' ', LINE)}"
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"{column.title}{unit}"
         return None
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

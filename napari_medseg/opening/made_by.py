@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_medseg.models.chosen_model import chosen_model
 from napari_medseg.models.errors import MedSegError
+from napari_medseg.models.mask_record import Record
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,6 @@ def made_by(image: Path, mask: Path, models: Sequence[str], reference: Callable[
         models: names of those that it may have been, the most likely first.
         reference: what the engine takes for one of them.
     """
-    from ..cli.naming import chosen_model  # with all commands, of which a window needs no more
-    from ..cli.segment_record import Record
-
     made: Made | None = None
     for name in models:
         try:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from napari.layers import Image, Layer
 
 from napari_medseg.models.errors import ImageError
+from napari_medseg.models.folder_images import images_in, images_of, targets_for
 from napari_medseg.models.formats import open_image
 from napari_medseg.models.writing import ON_DISK, on_disk
 
@@ -95,18 +96,11 @@ def listed(folder: Path) -> tuple[QueuedImage, ...]:
     Raises:
         ImageError: there are none, or two would have one mask.
     """
-    import typer
-
-    from ..cli.segment_inputs import images_in, targets_for  # with all commands, of which a window needs no more
-
     images, failed = images_in([folder])
     if failed and not images:
         raise ImageError(failed[0]["reason"])
     reasons = {Path(entry["image"]): entry["reason"] for entry in failed}
-    try:
-        targets = targets_for([*images, *reasons], masks_of(folder))
-    except typer.BadParameter as error:
-        raise ImageError(error.message) from error
+    targets = targets_for([*images, *reasons], masks_of(folder))
     names = names_in(masks_of(folder))
     found = ((image, target, mask_there(target, names)) for image, target in sorted(targets.items()))
     return tuple(
@@ -122,8 +116,6 @@ def read(queued: QueuedImage, who: Callable[[Path, Path], Made | None]) -> Found
         ImageError: the image cannot be read.
     """
     from napari_medseg.models.reading import mask_on
-
-    from ..cli.segment_inputs import images_of
 
     if queued.path.is_dir():
         images_of(queued.path)  # raises where it is several

@@ -21,11 +21,13 @@ class ExportSection(QWidget):
         self.formats = picker(self, "Formats that fit the image")
         self.about = text(self, "about")
         self.export = button(self, "Export ...", "Choose a file and write the mask as it is now", self._export)
+        self.cancel = button(self, "Cancel", "Stop; nothing is written, and an older file stays", self._cancel)
         self.bar = QProgressBar(self)
         self._folder: Path | None = None  # of the last file; the next one is likely to go there, too
         row = QHBoxLayout()
         row.addWidget(self.formats, 1)
         row.addWidget(self.export)
+        row.addWidget(self.cancel)
         layout = QVBoxLayout(self)
         layout.addLayout(row)
         layout.addWidget(self.about)
@@ -46,7 +48,15 @@ class ExportSection(QWidget):
         self.about.setText(picked.about if picked else "")
         self.formats.setEnabled(bool(state.exports))
         self.export.setEnabled((state.mask is not None or state.large) and state.exporting is None)
+        self.export.setVisible(state.exporting is None)
+        self.cancel.setVisible(state.exporting is not None)
+        if state.exporting is None:
+            self.cancel.setEnabled(True)  # for the next one
         show_share(self.bar, state.exporting)
+
+    def _cancel(self) -> None:
+        self._exporting.cancel()
+        self.cancel.setEnabled(False)  # what is compressed in one go is waited for
 
     def _export(self) -> None:
         export = EXPORTS[self._state.export]

@@ -13,6 +13,9 @@ from ..controller import PanelController
 from ..opening.choosing import PartsDialog
 from .binding import button, follow, picker, text
 
+MASK_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha", ".dcm", ".tif", ".tiff", ".png")
+"""Of files that masks are kept in, for the file dialog; others can be chosen there, too."""
+
 
 class ImageSection(QWidget):
     """Picks an image layer, says what it is, and asks for the patient or file that it belongs to."""
@@ -25,6 +28,9 @@ class ImageSection(QWidget):
         self.open = button(self, "Open ...", "Open images with their spacing, place and channels", self._open)
         self.open_folder = button(
             self, "Open folder ...", "Open a DICOM series, or an OME-Zarr image, by its folder", self._open_folder
+        )
+        self.open_mask = button(
+            self, "Open mask ...", "Open a mask of this image that was made before, to correct it", self._open_mask
         )
         self.opening = text(self, "status")
         self.dialog: PartsDialog | None = None
@@ -41,6 +47,7 @@ class ImageSection(QWidget):
         form.addRow(self.about)
         form.addRow(self.notices)
         form.addRow(row)
+        form.addRow(self.open_mask)
         form.addRow(self.opening)
         form.addRow("Patient or file", self.group)
         self.picker.activated.connect(self._picked)
@@ -48,6 +55,12 @@ class ImageSection(QWidget):
         follow(self._state, self.list_images, "image")
         self._masks.layers_changed.connect(self.list_images)
         follow(self._state, lambda: self.about.setText(self._state.image_about), "image_about")
+        follow(
+            self._state,
+            lambda: self.open_mask.setEnabled(self._state.image_usable and not self._state.large),
+            "image_usable",
+            "large",
+        )
         follow(self._state, self._show_notices, "image_notices")
         follow(self._state, self._show_opening, "opening")
         follow(self._state, self._ask, "choosing")
@@ -73,6 +86,12 @@ class ImageSection(QWidget):
     def _open_folder(self) -> None:
         if folder := QFileDialog.getExistingDirectory(self, "Open a DICOM series or an OME-Zarr image"):
             self._controller.open_images([Path(folder)])
+
+    def _open_mask(self) -> None:
+        endings = " ".join(f"*{ending} *{ending.upper()}" for ending in MASK_ENDINGS)
+        path, _ = QFileDialog.getOpenFileName(self, "Open a mask", "", f"Masks ({endings});;All files (*)")
+        if path:
+            self._controller.mask_file.open(Path(path))
 
     def _ask(self) -> None:
         """Offer what there is to choose from, one file or folder at a time."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QModelIndex, Qt, QTimer
-from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QFileDialog, QHBoxLayout, QTableView, QVBoxLayout, QWidget
+from qtpy.QtCore import QModelIndex, QTimer
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from ..controller import PanelController
 from ..measuring.table import MeasuresTable, sorted_by
 from .binding import button, text
+from .measures_view import MeasuresWindow, fit_width, table_view
 
 CALM = 700
 """Milliseconds without a change after which the mask is measured again: not between two strokes."""
@@ -27,18 +28,21 @@ class MeasuresSection(QWidget):
         self._state, self._measuring = controller.state, controller.measuring
         self.about = text(self, "about")
         self.model = MeasuresTable(self)
-        self.view = self._table()
+        self._sorted = sorted_by(self.model, self)
+        self.view = table_view(self, self._sorted, self._clicked)
+        self.apart: MeasuresWindow | None = None
         self.by_plane = QCheckBox("Each slice or frame", self)
         self.by_plane.setToolTip("One line for each label in each slice or frame, instead of one for the whole")
         self.measure = button(self, "Measure", "Measure the mask as it is now", self._measuring.refresh)
+        self.larger = button(self, "Larger", "Show the table in a window of its own, with all columns", self._enlarge)
         self.save = button(self, "Save as CSV ...", "Write the table to a file for spreadsheets", self._save)
         row = QHBoxLayout()
-        row.addWidget(self.by_plane, 1)
-        row.addWidget(self.measure)
-        row.addWidget(self.save)
+        for widget in (self.measure, self.larger, self.save):
+            row.addWidget(widget, 1)
         layout = QVBoxLayout(self)
         layout.addWidget(self.about)
         layout.addWidget(self.view)
+        layout.addWidget(self.by_plane)
         layout.addLayout(row)
         self._calm = QTimer(self, interval=CALM, singleShot=True)
         self._calm.timeout.connect(self._refresh)
@@ -53,20 +57,6 @@ class MeasuresSection(QWidget):
         if self._measuring.stale and not self._calm.isActive():
             self._outdated()
 
-    def _table(self) -> QTableView:
-        view = QTableView(self)
-        view.setModel(sorted_by(self.model, self))
-        view.setSortingEnabled(True)
-        view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        view.verticalHeader().hide()
-        view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + 6)
-        view.clicked.connect(self._clicked)
-        return view
-
     def _outdated(self) -> None:
         """Wait for a calm moment, if anybody looks."""
         if self._measuring.at_once and not self.visibleRegion().isEmpty():
@@ -78,16 +68,19 @@ class MeasuresSection(QWidget):
 
     def _show(self) -> None:
         measuring = self._measuring
-        fitted = self.model.columnCount()
+        titles = self.model.titles()
         self.model.show(measuring.rows)
-        if self.model.columnCount() != fitted:
-            self.view.resizeColumnsToContents()
+        if self.model.titles() != titles:
+            fit_width(self.view)
+            if self.apart is not None:
+                fit_width(self.apart.view)
         self._fit_height()
         self.about.setText(measuring.said)
         self.view.setVisible(bool(measuring.rows))
         self.by_plane.setVisible(measuring.has_planes)
         self.measure.setVisible(not measuring.at_once and self._state.mask is not None)
         self.save.setEnabled(bool(measuring.rows))
+        self.larger.setEnabled(bool(measuring.rows))
 
     def _fit_height(self) -> None:
         """As high as its lines, so that few of them leave no hole in the panel."""
@@ -95,8 +88,14 @@ class MeasuresSection(QWidget):
         around = view.horizontalHeader().sizeHint().height() + view.horizontalScrollBar().sizeHint().height()
         view.setFixedHeight(around + 2 * view.frameWidth() + lines * view.verticalHeader().defaultSectionSize())
 
+    def _enlarge(self) -> None:
+        if self.apart is None:
+            self.apart = MeasuresWindow(self, self._sorted, self._clicked)
+        self.apart.show()
+        self.apart.raise_()
+
     def _clicked(self, index: QModelIndex) -> None:
-        line = self.view.model().mapToSource(index).row()
+        line = self._sorted.mapToSource(index).row()
         self._measuring.select(self.model.row(line))
 
     def _save(self) -> None:

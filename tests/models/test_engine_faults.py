@@ -101,6 +101,16 @@ class TestStarting:
             Engine.connect()
         assert "broken" in engine_log().read_text()
 
+    def test_one_that_takes_long_to_start_is_waited_for_as_long_as_it_lives(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        slow = tmp_path / "python"
+        slow.write_text(f'#!/bin/sh\nsleep 2\nexec "{sys.executable}" "$@"\n')
+        slow.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(slow))
+        monkeypatch.setattr(start, "START", 1)
+        assert start._start(home) == read_address(home)
+
     def test_a_large_log_is_put_aside(self, home: Path) -> None:
         (home / "distributed.py").write_text("raise ImportError('broken')")
         engine_log().write_bytes(b"x" * (start.LOG_SIZE + 1))
@@ -179,7 +189,7 @@ class TestQueue:
     def test_a_predictor_that_does_not_start_is_an_error_and_closes_the_connection(
         self, engine: Engine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("napari_medseg.models.engine.client.START", 0)
+        monkeypatch.setattr("napari_medseg.models.engine.client.PATIENCE", 0)
         with pytest.raises(EngineError, match="does not start"):
             engine.describe()
         assert not engine.alive

@@ -58,6 +58,15 @@ def test_an_older_file_is_replaced_only_when_asked(medseg, nuclei, tmp_path):
     assert json.loads(out.read_text())["type"] == "FeatureCollection"
 
 
+def test_the_image_itself_is_not_replaced_even_when_asked(medseg, nuclei):
+    image, mask = nuclei(1)
+    before = image.read_bytes()
+    ran = medseg("export", mask, "--image", image, "-o", image, "--replace")
+    assert ran.code == 1
+    assert "is the image itself, and stays" in ran.sentence
+    assert image.read_bytes() == before
+
+
 def test_a_mask_of_another_place_is_refused(medseg, tmp_path):
     affine = np.diag([0.661468, 0.661468, 5, 1.0])
     nibabel.Nifti1Image(np.ones((128, 128, 1), np.uint8), affine).to_filename(tmp_path / "moved.nii")

@@ -1,3 +1,4 @@
+import json
 import signal
 
 import imageio.v3 as iio
@@ -137,6 +138,19 @@ def test_an_untrained_network_does_not_segment(medseg, nuclei, tmp_path):
     ran = medseg("segment", image, "-o", tmp_path / "out", "--model", "unet")
     assert ran.code == 1
     assert "not learned anything" in ran.sentence
+
+
+def test_weights_of_an_encoder_alone_are_refused_before_anything_is_segmented(medseg, nuclei, tmp_path):
+    from napari_medseg.models.cards import SHIPPED
+
+    image, _ = nuclei(1)
+    card = json.loads((SHIPPED / "nuclei.json").read_text()) | {"name": "half", "encoder_only": True}
+    (tmp_path / "half.json").write_text(json.dumps(card))
+    (tmp_path / "half.safetensors").write_bytes((SHIPPED / "nuclei.safetensors").read_bytes())
+    ran = medseg("segment", image, "-o", tmp_path / "out", "--model", tmp_path / "half.safetensors")
+    assert ran.code == 1
+    assert "Of 'half' only the encoder has learned to see" in ran.sentence
+    assert not (tmp_path / "out").exists()
 
 
 def test_checkpoints_that_cannot_be_used_say_why(medseg, nuclei, tmp_path):

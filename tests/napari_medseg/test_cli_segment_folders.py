@@ -11,14 +11,15 @@ import nibabel
 import numpy as np
 import pytest
 import tifffile
-import typer
 from typer.testing import CliRunner
 
 from napari_medseg.cli import app
-from napari_medseg.cli.segment_inputs import images_in, targets_for
-from napari_medseg.cli.segment_record import NAME
+from napari_medseg.models.chosen_model import chosen_model
+from napari_medseg.models.folder_images import TargetError, images_in, targets_for
 from napari_medseg.models.label_store import LabelStore
+from napari_medseg.models.mask_record import NAME, Record
 from napari_medseg.models.reading import read_mask
+from napari_medseg.models.streaming.partial import Partial
 from napari_medseg.models.writing import on_disk
 
 from ..models.formats.dicom_support import image, numbered, save, series
@@ -189,9 +190,9 @@ class TestImagesOfOneName:
             "a.nii.gz.ome.zarr",
             "a.ome.zarr",
         }
-        with pytest.raises(typer.BadParameter, match=r"would both be written to '.*a\.tif\.ome\.zarr'"):
+        with pytest.raises(TargetError, match=r"would both be written to '.*a\.tif\.ome\.zarr'"):
             targets_for([*images, tmp_path / "a.tif.ome.zarr"], tmp_path / "out")
-        with pytest.raises(typer.BadParameter, match="would replace the image"):
+        with pytest.raises(TargetError, match="would replace the image"):
             targets_for([tmp_path / "a.ome.zarr"], tmp_path)
 
 
@@ -301,6 +302,24 @@ class TestLarge:
         before = when_made(tmp_path / "out")
         assert len(self.ran(images, "-o", tmp_path / "out")[1]["skipped"]) == 2
         assert when_made(tmp_path / "out") == before
+
+    def test_the_unfinished_mask_of_another_image_of_that_name_stays(self, nuclei, tmp_path):
+        for name, number in (("x", 1), ("y", 2)):
+            (tmp_path / name).mkdir()
+            tifffile.imwrite(tmp_path / name / "a.tif", iio.imread(nuclei(number)[0]))
+        out = tmp_path / "out"
+        out.mkdir()
+        Record.of(out, chosen_model("nuclei"), instances=True).begin(tmp_path / "x" / "a.tif", out / "a.tif.ome.zarr")
+        Partial.begin(out / "a.tif.ome.zarr", "hours of work").reached(0, 512)
+        before = (out / "a.tif.ome.zarr.partial" / "progress.json").read_bytes()
+
+        code, said = self.ran(tmp_path / "y", "-o", out)
+        assert code == 1
+        assert "unfinished mask of another image of this name" in said["failed"][0]["reason"]
+        assert (out / "a.tif.ome.zarr.partial" / "progress.json").read_bytes() == before
+        assert self.ran(tmp_path / "x", "-o", out)[0] == 0
+        assert sorted(when_made(out)) == ["a.tif.ome.zarr"]
+        assert str(tmp_path) not in (out / NAME).read_text()
 
     def test_the_mask_of_another_image_of_that_name_stays(self, nuclei, tmp_path):
         for name, number in (("x", 1), ("y", 2)):

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_medseg import image_layers
 from napari_medseg.exporting import Exporting
-from napari_medseg.exporting.exporting import PATIENT
+from napari_medseg.exporting.exporting import CANCELLED, PATIENT
 from napari_medseg.image_layers import mask_layer_settings
 from napari_medseg.large.large_masks import LargeMasks
 from napari_medseg.models.reading import read_image, read_mask, read_placed_mask
@@ -89,6 +89,15 @@ def test_a_mask_reads_back_as_it_was(desk: Exports, picture: Path, tmp_path: Pat
         assert desk.state.notice == f"The mask was written to {tmp_path / name}."
 
 
+def test_the_image_itself_is_never_replaced(desk: Exports, picture: Path) -> None:
+    before = picture.read_bytes()
+    desk.open(picture, "png")
+    desk.export("png", picture)
+    assert "'discs.png' is the image itself, and stays" in desk.state.problem
+    assert "'discs_mask.png' would work" in desk.state.problem
+    assert picture.read_bytes() == before
+
+
 def test_objects_become_outlines_and_a_table(desk: Exports, picture: Path, tmp_path: Path) -> None:
     desk.open(picture, "png")
     for key, name in (("coco", "out.coco.json"), ("geojson", "out.geojson"), ("csv", "out.csv")):
@@ -115,6 +124,22 @@ def test_what_is_painted_while_it_is_written_is_not_in_the_file(desk: Exports, p
     desk.mask.layer.data[:] = 9
     desk.until(lambda: desk.state.exporting is None)
     np.testing.assert_array_equal(read_mask(tmp_path / "out.png"), before)
+
+
+@pytest.mark.parametrize(("key", "name"), [("csv", "out.csv"), ("coco", "out.coco.json")])
+def test_an_export_that_is_cancelled_leaves_the_older_file(desk: Exports, key: str, name: str, tmp_path: Path) -> None:
+    desk.viewer.add_image(np.zeros((200, 256, 256), np.uint8), name="image")
+    desk.state.own_labels = True
+    desk.viewer.add_labels(np.indices((200, 256, 256), np.uint16).max(axis=0) % 2 * 7, name="mask")
+    assert key in desk.offered
+    old = tmp_path / name
+    old.write_bytes(b"of another day")
+    desk.state.export = key
+    desk.exporting.start(old)
+    desk.exporting.cancel()
+    desk.until(lambda: desk.state.exporting is None)
+    assert (desk.state.notice, desk.state.problem) == (CANCELLED, "")
+    assert (old.read_bytes(), list(tmp_path.glob("out*"))) == (b"of another day", [old])
 
 
 def test_a_dicom_slice_becomes_a_dicom_seg_or_lies_in_the_patient_as_nifti(desk: Exports, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_the_table_sorts_by_numbers(qapp: Any) -> None:
     ordered = sorted_by(table, table)
     ordered.sort(1, Qt.SortOrder.DescendingOrder)
     table.show(measure(mask, MedicalImage(np.zeros(mask.shape), "YX", (0.5, 0.5), "mm")))
-    assert column(ordered, "Area [mm²]") == ["75", "25", "22.5"]
+    assert column(ordered, "Area\n[mm²]") == ["75", "25", "22.5"]
     table.show(())
     assert ordered.rowCount() == 0
 
@@ -202,7 +202,7 @@ def test_in_the_panel_the_table_follows_the_mask_and_a_click_leads_to_the_label(
     viewer, table = measuring.viewer, section.view.model()
     add(viewer, state, boxes())
     until(lambda: table.rowCount() == 2)
-    assert column(table, "Volume [mm³]") == ["150", "120"]
+    assert column(table, "Volume\n[mm³]") == ["150", "120"]
 
     place = section.view.visualRect(table.index(1, 0)).center()
     qtbot.mouseClick(section.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
@@ -212,6 +212,13 @@ def test_in_the_panel_the_table_follows_the_mask_and_a_click_leads_to_the_label(
     state.mask.paint((3, 30, 30), 5)
     until(lambda: column(table, "Label") == ["1", "3", "5"])
     assert section.about.text() == "3 labels"
+
+    press(section.larger)
+    wide = section.apart.view
+    assert wide.horizontalHeader().length() <= wide.viewport().width()  # nothing is cut off
+    place = wide.visualRect(table.index(2, 0)).center()
+    qtbot.mouseClick(wide.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert state.mask.selected_label == 5
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "table"), ""))
     press(section.save)

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_medseg.cli.naming import chosen_model
-from napari_medseg.cli.segment_record import Record
 from napari_medseg.image_layers import mask_layer_settings
 from napari_medseg.masks import Mask
+from napari_medseg.models.chosen_model import chosen_model
+from napari_medseg.models.mask_record import Record
 from napari_medseg.models.reading import read_image, read_mask
 from napari_medseg.models.writing import write_mask
 from napari_medseg.opening.all_masks import time_left

@@ -10,10 +10,10 @@ import pytest
 import tifffile
 
 from napari_medseg import image_layers
-from napari_medseg.cli.naming import chosen_model
-from napari_medseg.cli.segment_record import Record
+from napari_medseg.models.chosen_model import chosen_model
 from napari_medseg.models.formats import tiff
 from napari_medseg.models.label_store import LabelStore
+from napari_medseg.models.mask_record import Record
 from napari_medseg.opening import layers
 from napari_medseg.state import ModelChoice
 

@@ -1,10 +1,7 @@
 """Any format by its name or its ending: whole or not at all, and only what fits."""
 
-import contextlib
 import csv
 import json
-import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +11,15 @@ import zarr
 
 from napari_medseg.models.durable import WriteError
 from napari_medseg.models.errors import CancelledError, ImageError
-from napari_medseg.models.export import EXPORTS, export_mask, export_of, fitting
+from napari_medseg.models.export import EXPORTS, check_not_the_image, export_mask, export_of, fitting
 from napari_medseg.models.export.stores import copy_store
 from napari_medseg.models.formats import OpenedImage, open_image
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.models.reading import read_mask
 from napari_medseg.models.streaming.partial import Partial
+
+from ...full_disk import no_file_may_be_larger_than
+from ..formats.dicom_support import numbered, series
 
 MASKS = [key for key in EXPORTS if key not in ("coco", "geojson", "csv", "csv-slices")]
 
@@ -34,17 +34,6 @@ def mask() -> np.ndarray:
     """Many small objects, so that no file of them is small."""
     noise = np.random.default_rng(0).random((128, 128)) < 0.3
     return noise.astype(np.uint8)
-
-
-@contextlib.contextmanager
-def full_after(size: int) -> Iterator[None]:
-    """A disk on which no file may be larger than so many bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def export(key: str, path: Path, mask: np.ndarray, opened: OpenedImage) -> None:
@@ -70,11 +59,36 @@ def test_on_a_full_disk_the_older_file_stays_and_one_sentence_says_why(
     path = tmp_path / f"mask{EXPORTS[key].ending}"
     export(key, path, mask, slice_)
     older = snapshot(path)
-    with full_after(60), pytest.raises(WriteError, match="could not be written") as caught:
+    with no_file_may_be_larger_than(60), pytest.raises(WriteError, match="could not be written") as caught:
         export(key, path, 1 - mask, slice_)
     assert "\n" not in str(caught.value)
     assert snapshot(path) == older
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("key", EXPORTS)
+def test_whenever_it_is_cancelled_the_older_file_stays(
+    key: str, tmp_path: Path, mask: np.ndarray, slice_: OpenedImage
+) -> None:
+    path = tmp_path / f"mask{EXPORTS[key].ending}"
+    asked: list[int] = []
+
+    def write(stop_at: int) -> None:
+        def cancel() -> bool:
+            asked.append(len(asked))
+            return asked[-1] == stop_at
+
+        asked.clear()
+        export_mask(path, mask, slice_.image, key=key, source=slice_, instances=False, cancel=cancel)
+
+    write(-1)
+    first, last, older = 0, asked[-1], snapshot(path)
+    assert last > first  # before the work, and after it
+    for stop_at in (first, last):
+        with pytest.raises(CancelledError, match="nothing was changed"):
+            write(stop_at)
+        assert snapshot(path) == older
+        assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("key", EXPORTS)
@@ -145,7 +159,7 @@ def test_a_mask_on_the_disk_stays_there(tmp_path: Path) -> None:
         str(Path("mask.ome.zarr", *Path(name).parts[1:])) for name in snapshot(store.path)
     }
     before = snapshot(tmp_path / "new")
-    with full_after(60), pytest.raises(WriteError):
+    with no_file_may_be_larger_than(60), pytest.raises(WriteError):
         copy_store(store.path, tmp_path / "new" / "mask.ome.zarr")
     with pytest.raises(CancelledError):
         copy_store(store.path, tmp_path / "new" / "mask.ome.zarr", cancel=lambda: True)
@@ -177,3 +191,19 @@ def test_a_mask_on_the_disk_takes_the_place_of_older_labels_and_of_nothing_else(
         with pytest.raises(WriteError, match=said):
             Partial.begin(tmp_path / name, "the work")
     assert snapshot(tmp_path) == before
+
+
+def test_neither_an_image_nor_a_slice_of_it_may_be_replaced(tmp_path: Path, mask: np.ndarray) -> None:
+    scan = tmp_path / "scan"
+    study = {"StudyInstanceUID": "1.2.3", "SeriesNumber": 1, "StudyID": "1", "PatientBirthDate": "", "PatientSex": "O"}
+    slices = series(scan, numbered(2, 128, 128), **study)
+    with pytest.raises(ImageError, match=r"'.*\.dcm' is a slice of the image, .*_mask\.dcm' would work"):
+        check_not_the_image(slices[0], scan)
+    with pytest.raises(ImageError, match="is the image itself"):
+        check_not_the_image(slices[0], slices[0])
+    opened = open_image(scan)
+    export("dicom-seg", scan / "seg.dcm", np.stack((mask, mask)), opened)
+    (scan / "notes.txt").write_text("not an image")
+    for path in (scan / "seg.dcm", scan / "notes.txt", scan / "new.dcm", tmp_path / "seg.dcm"):
+        check_not_the_image(path, scan)
+    check_not_the_image(slices[0], None)

@@ -12,7 +12,7 @@ import pytest
 
 from napari_medseg import image_layers
 from napari_medseg.large import whole_masks
-from napari_medseg.large.finding import find_mask
+from napari_medseg.large.finding import Given, find_mask, open_given
 from napari_medseg.large.folder import kept_folders
 from napari_medseg.large.part import is_far
 from napari_medseg.models.formats import open_image
@@ -71,6 +71,21 @@ def test_another_window_does_not_write_into_the_same_mask(desk: LargeDesk, desks
 
     assert desk.shown[0][700, 900] == 3
     assert other.shown[0][700, 900] == 9
+
+
+def test_a_mask_in_a_folder_is_had_by_one_window_whichever_projects_are_open(desk: LargeDesk, tmp_path: Path) -> None:
+    labels = tmp_path / "masks" / "slide.tif.ome.zarr"
+    LabelStore.create(labels, SHAPE, "YX", STEP, "um")
+    one, other = (open_given(tmp_path / project, desk.image, Given(labels)) for project in ("one", "other"))
+    assert one.store is not None
+    assert other.folder is None
+    assert "Another window works on the mask of this image" in other.said
+
+    one.drop()
+    again = open_given(tmp_path / "other", desk.image, Given(labels))
+    assert again.store is not None
+    again.drop()
+    assert [path.name for path in labels.parent.iterdir()] == [labels.name]
 
 
 def test_a_disk_that_is_full_keeps_the_part_open(desk: LargeDesk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,6 +169,7 @@ def test_layers_come_and_go_in_turns_of_the_windows_loop(desk: LargeDesk) -> Non
     desk.look_at(700, 900)
     came: list[object] = []
     desk.viewer.layers.events.inserted.connect(came.append)
+    desk.viewer.layers.events.removed.connect(came.append)
     desk.viewer.layers[1].events.data.connect(came.append)
 
     def until_not(busy: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""Which images `medseg segment` was given, and where their masks go."""
+"""Which images there are in files and folders, and where their masks go."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import typer
-
-from napari_medseg.models.errors import ImageError
-from napari_medseg.models.formats.kinds import ALLOWED, content_kind, is_image, stem
-from napari_medseg.models.writing import mask_ending, on_disk
+from .errors import ImageError
+from .formats.kinds import ALLOWED, content_kind, is_image, stem
+from .writing import mask_ending, on_disk
 
 LOOKED_AT = 20
 """Files of a folder that are looked at to see whether it is a DICOM series."""
 
 NAMED = 5
 """Images of a folder that are named where there should be but one."""
+
+
+class TargetError(ImageError):
+    """The masks of some images cannot all go where they would."""
 
 
 def images_in(inputs: list[Path]) -> tuple[list[Path], list[dict[str, str]]]:
@@ -49,8 +51,8 @@ def images_of(folder: Path) -> list[Path]:
     """
     if content_kind(folder) != "dicom":
         return [folder]
-    from napari_medseg.models.formats import parts
-    from napari_medseg.models.formats.dicom_folder import found_in  # its headers are read once, for all who ask
+    from .formats import parts
+    from .formats.dicom_folder import found_in  # its headers are read once, for all who ask
 
     absolute = folder.absolute()
     shown = parts(absolute)
@@ -71,14 +73,18 @@ def images_of(folder: Path) -> list[Path]:
 
 
 def targets_for(images: list[Path], out: Path) -> dict[Path, Path]:
-    """Where the mask of each image goes; refused if two would be one file, or if one would replace an image."""
+    """Where the mask of each image goes.
+
+    Raises:
+        TargetError: two would be one file, or one would replace an image.
+    """
     targets: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     for image in images:
         target = out / f"{stem(image)}{mask_ending(image)}"
         for place in dict.fromkeys((target, on_disk(target))):  # the second one if the image turns out to be large
             if place in taken:
-                raise typer.BadParameter(
+                raise TargetError(
                     f"'{taken[place]}' and '{image}' would both be written to '{place}'. Nothing was written; "
                     "segment them one after the other, into two folders."
                 )
@@ -87,7 +93,7 @@ def targets_for(images: list[Path], out: Path) -> dict[Path, Path]:
     given = {image.resolve() for image in images}
     for place, image in taken.items():
         if place.resolve() in given:
-            raise typer.BadParameter(
+            raise TargetError(
                 f"The mask of '{image}' would replace the image '{place}'. Nothing was written; "
                 "choose another folder for the masks."
             )

@@ -1,7 +1,8 @@
 """Which masks of a folder are done, and which are as they were written: those that nobody corrected or drew.
 
 A file in the folder has a line for each mask: hashes of its name, of what it was made of, of its content as it was
-written, and of its image: where that is, and its bytes. A mask is called after its image, and an image's folder may be
+written, and of its image: where that is, and its bytes. One that goes to the disk as it is made has a line before, too,
+with no more than a hash of where its image is. A mask is called after its image, and an image's folder may be
 called after a patient, so names do not stand there.
 
 Images of one name in two folders are told apart by their place. One that was moved or copied is still the same one: its
@@ -14,13 +15,14 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from napari_medseg.models.durable import explained
-from napari_medseg.models.streaming.identity import file_identity
-
-from .naming import ChosenModel
+from .chosen_model import ChosenModel
+from .durable import explained
+from .streaming.identity import file_identity
+from .streaming.partial import partial_of
 
 NAME = ".medseg-masks.jsonl"
 """Name of the file."""
@@ -101,6 +103,22 @@ class Record:
         except OSError:
             return False
 
+    def begin(self, image: Path, mask: Path) -> None:
+        """This mask is going to be made of this image, and what is done of it will stand beside it for a while.
+
+        Raises:
+            WriteError: no permission, no space.
+        """
+        with explained(self.folder / NAME):
+            salt = secrets.token_hex(32)
+            self._note(partial_of(mask), _Noted("", salt, _hash_of_place(image, salt), ""))
+
+    def is_begun_of_another(self, image: Path, mask: Path) -> bool:
+        """Whether a mask was begun of another image than this one, and what is done of it is there still."""
+        noted = self._known.get(_named(partial_of(mask)))
+        begun = noted is not None and os.path.lexists(partial_of(mask))
+        return begun and noted is not None and noted.place != _hash_of_place(image, noted.content)
+
     def add(self, image: Path, mask: Path) -> None:
         """This mask was made of this image, and is as it was written.
 
@@ -110,11 +128,15 @@ class Record:
         with explained(self.folder / NAME):
             content = _content_of(mask)
             place = _hash_of_place(image, content)
-            noted = self._known[_named(mask)] = _Noted(self._made_of(image), content, place, _hash_of_bytes(image))
-            with (self.folder / NAME).open("a", encoding="utf-8") as file:
-                file.write(f"{json.dumps({'mask': _named(mask)} | asdict(noted))}\n")
-                file.flush()
-                os.fsync(file.fileno())
+            self._note(mask, _Noted(self._made_of(image), content, place, _hash_of_bytes(image)))
+
+    def _note(self, mask: Path, noted: _Noted) -> None:
+        """Have it on the disk."""
+        self._known[_named(mask)] = noted
+        with (self.folder / NAME).open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps({'mask': _named(mask)} | asdict(noted))}\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def _is_done(self, image: Path, mask: Path, made_of: str) -> bool:
         noted = self._known.get(_named(mask))
