@@ -27,6 +27,9 @@ CANCELLED = (
     "goes on from there."
 )
 
+FEW = np.iinfo(np.uint16).max // 2
+"""Objects for which uint16 has numbers, and for as many that are drawn later."""
+
 NUMBERING = 0.05
 """Share of the work that numbering the objects is taken for."""
 
@@ -74,15 +77,24 @@ def segment_to_store(
         notices = segment(model, image, known, settings, sink, steps)
     if instances:
         numbered = Steps(progress and (lambda done: progress(share + NUMBERING * done)), cancel, give_way, CANCELLED)
-        labels = _number(mask, partial.scratch("objects", like | {"dtype": np.uint32}), numbered)
+        labels = _numbered(mask, partial, like, numbered)
     else:
         labels = _count(mask)
     partial.finish({"objects" if instances else "mask": out} | ({"confidence": beside} if confidence else {}))
     return Streamed(out, beside if confidence else None, labels, resumed, notices)
 
 
-def _number(mask: LabelStore, objects: LabelStore, steps: Steps) -> int:
-    """Number the objects of a mask into another store; how many there are."""
+def _numbered(mask: LabelStore, partial: Partial, like: dict[str, Any], steps: Steps) -> int:
+    """Number the objects of a mask into a store "objects", uint16 if they are few; how many there are."""
+    count = _number(mask, partial.scratch("objects", like | {"dtype": np.uint16}), steps, FEW)
+    if count is None:
+        count = _number(mask, partial.scratch("objects", like | {"dtype": np.uint32}), steps, np.iinfo(np.uint32).max)
+    assert count is not None
+    return count
+
+
+def _number(mask: LabelStore, objects: LabelStore, steps: Steps, most: int) -> int | None:
+    """Number the objects of a mask into another store; how many there are, None if they are more than `most`."""
 
     def read(index: tuple[int, ...], top: int, bottom: int) -> Any:
         return mask.read((*(slice(i, i + 1) for i in index), slice(top, bottom))).reshape(bottom - top, -1)
@@ -91,9 +103,10 @@ def _number(mask: LabelStore, objects: LabelStore, steps: Steps) -> int:
     count = 0
     for index, start, rows in split_planes(read, mask.shape):
         steps.check()
+        if (count := max(count, int(rows.max(initial=0)))) > most:
+            return None
         here = (*(slice(i, i + 1) for i in index), slice(start, start + len(rows)))
         objects.write(here, rows.reshape(*(1,) * len(index), *rows.shape))
-        count = max(count, int(rows.max(initial=0)))
         steps.advance(len(rows))
     return count
 

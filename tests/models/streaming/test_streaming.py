@@ -90,6 +90,17 @@ class TestStreamed:
         assert np.array_equal(LabelStore.open(streamed.path).read(), whole)
         assert streamed.labels == whole.max() >= 20
 
+    @pytest.mark.parametrize(("few", "dtype"), [(5, np.uint32), (1000, np.uint16)])
+    def test_objects_on_disk_take_as_little_room_as_their_number_allows(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, dtype: type
+    ) -> None:
+        monkeypatch.setattr("napari_medseg.models.streaming.to_store.FEW", few)
+        image = landscape(700, 400)
+        streamed = predict(Blurred(), image, tile=128, instances=True, out=tmp_path / "m.ome.zarr")
+        store = LabelStore.open(streamed.path)
+        assert store.dtype == dtype
+        assert np.array_equal(store.read(), predict(Blurred(), image, tile=128, instances=True).labels)
+
     def test_it_says_how_many_classes_are_there(self, tmp_path: Path) -> None:
         answer = predict(unet(classes=4), noise(80, 90), out=tmp_path / "m.ome.zarr")
         assert answer.labels == np.count_nonzero(np.unique(LabelStore.open(answer.path).read()))
