@@ -43,11 +43,13 @@ def _nuclei(viewer, panel) -> None:
     *clicked, lassoed = np.argsort(np.bincount(mask.ravel())[1:])[-4:] + 1
     prompting.take_up("click")
     for label in clicked:
+        prompting.next_object()
+        until(lambda: prompting.idle)
         click(viewer, _middle(mask == label))
         until(lambda: prompting.idle)
-        prompting.next_object()
-    until(lambda: prompting.idle)
     shoot(viewer, "prompts")
+    prompting.next_object()
+    until(lambda: prompting.idle)
     prompting.take_up("lasso")
     loop = _loop_around(mask == lassoed)
     pull(viewer, loop)
