@@ -41,7 +41,7 @@ class UNet(nn.Module):
 
     Attributes:
         rows_at_once: rows of a level that are computed at once, a multiple of 2; None for all of them. For answers
-            alone, on processors: with few, the maps stay in the processor's caches, and memory is a third.
+            alone, on processors: with few, the maps stay in the processor's caches, and take less than half the memory.
     """
 
     def __init__(self, in_channels: int = 3, classes: int = 1, base: int = 16) -> None:

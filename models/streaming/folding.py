@@ -46,9 +46,8 @@ def _fold(chain: nn.Sequential) -> None:
             chain._modules[after] = _transposed(convolution)
     layers = list(chain._modules.values())
     for number, layer in enumerate(layers):
-        made_here = number >= 2 and isinstance(
-            layers[number - 2], nn.Conv2d | nn.ConvTranspose2d
-        )  # so nobody else reads it
+        source = layers[number - 2] if number >= 2 else None
+        made_here = isinstance(source, nn.Conv2d | nn.ConvTranspose2d)  # so nobody else reads it
         if isinstance(layer, nn.ReLU | nn.LeakyReLU | nn.ReLU6) and made_here and _is_gone(layers[number - 1]):
             layer.inplace = True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from typing import Any
 
 from napari_medseg.models.engine.region import NOTHING
@@ -32,11 +33,11 @@ class Foresight:
         self._state, self._masks, self._editing = state, masks, editing
         self._objects, self._asking = objects, asking
         self._looking = False
-        self._known: tuple[Any, Point] | None = None  # what was answered last, and in which image
+        self._known: tuple[weakref.ref[Any], Point] | None = None  # what was answered last, and in which image
 
     def knows(self, image: Any, click: Point) -> bool:
         """Whether the predictor has answered this click already."""
-        return self._known is not None and self._known[0] is image and self._known[1] == click
+        return self._known is not None and self._known[0]() is image and self._known[1] == click
 
     def look(self, image: Any, click: Point) -> None:
         """Ask what a click would come to, unless that cannot be told yet, or the last question is still open."""
@@ -59,7 +60,7 @@ class Foresight:
         return before, known.now(mask.layer.data[click.plane], flat(before.on(click.plane)))
 
     def _seen(self, image: Any, click: Point) -> None:
-        self._looking, self._known = False, (image, click)
+        self._looking, self._known = False, (weakref.ref(image), click)
 
     def _failed(self, reason: str) -> None:
         self._looking = False

@@ -37,7 +37,7 @@ def test_an_image_that_was_closed_is_kept_neither_here_nor_in_the_predictor(
     masks, image = panel.controller.masks, panel.state.image
     masks.saved(masks.current(), masks.current().changes)
     pixels = [weakref.ref(layer.data) for layer in (image, panel.state.mask)]
-    mask = weakref.ref(masks.current())
+    mask, layer = weakref.ref(masks.current()), weakref.ref(image)
     assert set(kept_by_the_predictor(panel)) - before
 
     del image
@@ -50,6 +50,7 @@ def test_an_image_that_was_closed_is_kept_neither_here_nor_in_the_predictor(
     assert not objects._highest
     until(lambda: gc.collect() >= 0 and mask() is None)
     assert pixels[1]() is None
+    until(lambda: gc.collect() >= 0 and layer() is None)
 
 
 def test_of_a_slide_only_what_is_around_the_click_is_read_and_sent(
