@@ -18,6 +18,9 @@ RADIUS = 3
 POSITIVE, NEGATIVE, BOX, LASSO = range(4)
 """Number of each channel that prompts are drawn in."""
 
+MASK, MASKED = 4, 5
+"""Number of the channel of the mask so far, and of that which is 1 everywhere if there is one."""
+
 Channels = npt.NDArray[np.float32]
 
 

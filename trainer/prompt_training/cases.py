@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,24 @@ from torch import Tensor
 
 from napari_medseg.models.prompts.window import SIDE
 
+from .history import guess
 from .synthesis import synthetic_case
+
+SMALLEST = 24
+"""Pixels of an object in an image made coarser."""
+
+COARSE = 0.3
+"""Share of cases that come from an image made coarser, up to `COARSEST` times."""
+
+COARSEST = 4.5
+
+LONG = 0.3
+"""Share of cases that are shown as after a long correction, of up to `CLICKS` clicks."""
+
+CLICKS = 20
+
+UNSEEN = 0.35
+"""Share of those in which the object's border is one that the image does not show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +59,18 @@ class Labelled:
         levels = [torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None]]
         while min(levels[-1].shape[2:]) >= 2 * SIDE:
             levels.append(F.avg_pool2d(levels[-1], 2))
-        found = ndimage.find_objects(labels.astype(np.int32))
-        boxes = {number: box for number, box in enumerate(found, 1) if box is not None}
-        return cls(tuple(levels), torch.from_numpy(labels.astype(np.float32))[None, None], boxes)
+        return cls(tuple(levels), torch.from_numpy(labels.astype(np.float32))[None, None], _boxes(labels))
+
+    def coarser(self, factor: float) -> Labelled:
+        """The same in larger pixels, as a scanner with thick voxels sees it; what is too small then is left out."""
+        size = [max(1, round(length / factor)) for length in self.labels.shape[2:]]
+        labels = F.interpolate(self.labels, size, mode="nearest-exact")
+        boxes = {
+            number: box
+            for number, box in _boxes(labels[0, 0].numpy()).items()
+            if (labels[0, 0, *box] == number).sum() >= SMALLEST
+        }
+        return Labelled((F.adaptive_avg_pool2d(self.levels[0], size),), labels, boxes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +83,7 @@ class Case:
         truth: (S, S), the object.
         others: (S, S), all other objects.
         cells: how many cells the whole object would have, were all of it in the window.
+        clicks: that were given before; 0 if the correction only begins.
     """
 
     image: Tensor
@@ -64,6 +91,7 @@ class Case:
     truth: npt.NDArray[np.bool_]
     others: npt.NDArray[np.bool_]
     cells: float
+    clicks: int = 0
 
 
 class Cases:
@@ -92,7 +120,12 @@ class Cases:
             else:
                 pack = self._packs[self.rng.integers(len(self._packs))]
                 source = pack[self.rng.integers(len(pack))]
-            case = cut(source, self.rng)
+            if self.rng.random() < COARSE and (coarse := source.coarser(self.rng.uniform(1.5, COARSEST))).boxes:
+                source = coarse
+            long = self.rng.random() < LONG
+            case = cut(source, self.rng, near=long)
+            if long:
+                case = begun(case, self.rng)
             if case.truth.sum() >= 12:
                 return case
 
@@ -107,15 +140,28 @@ def read_pack(folder: Path) -> list[Labelled]:
     return [labelled for labelled in read if labelled.boxes]
 
 
-def cut(source: Labelled, rng: np.random.Generator, side: int = SIDE) -> Case:
-    """A window around a random object: turned, mirrored, 0.6 to 8 times as large as the object, and off its middle."""
+def begun(case: Case, rng: np.random.Generator) -> Case:
+    """A case some clicks later; at times of an object whose border the image does not show."""
+    clicks = int(rng.integers(2, CLICKS + 1))
+    if rng.random() >= UNSEEN:
+        return replace(case, clicks=clicks)
+    truth = guess(case.truth, case.others, rng)
+    return replace(case, truth=truth, others=case.others & ~truth, cells=max(float(truth.sum()), 1), clicks=clicks)
+
+
+def cut(source: Labelled, rng: np.random.Generator, side: int = SIDE, *, near: bool = False) -> Case:
+    """A window around a random object: turned, mirrored, 0.6 to 8 times as large as the object, and off its middle.
+
+    With `near` it is 1.2 to 2.4 times as large, as it is around an object that is known.
+    """
     numbers = list(source.boxes)
     number = numbers[rng.integers(len(numbers))]
     rows, columns = source.boxes[number]
     extent = max(rows.stop - rows.start, columns.stop - columns.start)
     ratio = np.exp(rng.uniform(np.log(0.6), np.log(1.1)) if rng.random() < 0.1 else rng.uniform(*np.log((1.1, 8))))
+    ratio = rng.uniform(1.2, 2.4) if near else ratio
     window = float(np.clip(extent * ratio, 24, 1.1 * max(source.labels.shape)))
-    off = max(window - extent, 0.3 * extent) * rng.uniform(-0.45, 0.45, 2)
+    off = (0.3 if near else 1) * max(window - extent, 0.3 * extent) * rng.uniform(-0.45, 0.45, 2)
     middle = np.array([(rows.start + rows.stop) / 2, (columns.start + columns.stop) / 2]) + off
 
     level = min(max(int(np.log2(window / side)), 0), len(source.levels) - 1)
@@ -132,6 +178,12 @@ def cut(source: Labelled, rng: np.random.Generator, side: int = SIDE) -> Case:
         (labels > 0) & (labels != number) & ~truth,
         max(whole, float(truth.sum())),
     )
+
+
+def _boxes(labels: npt.NDArray[Any]) -> dict[int, tuple[slice, slice]]:
+    """Bounding box of each object of a label image, by number."""
+    found = ndimage.find_objects(labels.astype(np.int32))
+    return {number: box for number, box in enumerate(found, 1) if box is not None}
 
 
 def _grid(

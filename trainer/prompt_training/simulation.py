@@ -25,14 +25,19 @@ def correct(channels: Channels, truth: Mask, mask: Mask, rng: np.random.Generato
         mask: (S, S), the answer so far.
         rng: of everything random.
     """
-    missing, surplus = depth(truth & ~mask), depth(mask & ~truth)
-    error, channel = (missing, POSITIVE) if missing.max() >= surplus.max() else (surplus, NEGATIVE)
+    channel, error = deeper_error(truth, mask)
     if error.max() == 0:
         return
     if rng.random() < 0.15:
         scribble(channels[channel], error, rng)
     else:
         stamp(channels[channel], *deep_cell(error, rng))
+
+
+def deeper_error(truth: Mask, mask: Mask) -> tuple[int, npt.NDArray[np.int32]]:
+    """The channel of the prompt that mends the larger error of a mask, and how deep each cell lies in that error."""
+    missing, surplus = depth(truth & ~mask), depth(mask & ~truth)
+    return (POSITIVE, missing) if missing.max() >= surplus.max() else (NEGATIVE, surplus)
 
 
 def depth(region: Mask) -> npt.NDArray[np.int32]:

@@ -16,12 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from napari_medseg.models.prompts.channels import NEGATIVE, POSITIVE, stamp
+from napari_medseg.models.prompts.channels import MASK, MASKED, NEGATIVE, POSITIVE, stamp
 from napari_medseg.models.prompts.network import PROMPT_CHANNELS, Answer, PromptNetwork, normalised
 from napari_medseg.models.prompts.shipped import load_network
 
 from . import simulation
 from .cases import Case, Cases
+from .history import corrected
 
 
 @dataclass(frozen=True)
@@ -147,17 +148,19 @@ def learn(
             prompts = prompts.copy()  # the graph still holds the last ones
             for number, case in enumerate(batch if round_ + 1 < rounds else ()):
                 simulation.correct(prompts[number], case.truth, masks[number], rng)
-                prompts[number, 4], prompts[number, 5] = masks[number], 1
+                prompts[number, MASK], prompts[number, MASKED] = masks[number], 1
     return torch.stack(losses), scores
 
 
 def beginning(case: Case, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """The channels that a correction begins with: a click, a box, a lasso, a scribble, or a flawed mask and a click."""
+    """The channels that a correction begins with: a click, a box, a lasso, a scribble, a flawed mask, many clicks."""
     channels = np.zeros((PROMPT_CHANNELS, *case.truth.shape), np.float32)
     kind = rng.random()
-    if kind < 0.3:
+    if case.clicks:
+        corrected(channels, case.truth, case.others, case.clicks, rng)
+    elif kind < 0.3:
         mask = simulation.flawed(case.truth, case.others, rng)
-        channels[4], channels[5] = mask, 1
+        channels[MASK], channels[MASKED] = mask, 1
         simulation.correct(channels, case.truth, mask, rng)
     elif kind < 0.42:
         simulation.box(channels, case.truth, rng)

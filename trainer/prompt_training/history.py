@@ -1,0 +1,56 @@
+"""A long correction: many clicks, and the mask that they left, as after a minute of patient work.
+
+A few rounds of training show a network how a correction begins. How it ends is another task: the mask is nearly right,
+a dozen clicks lie along the border, and where the image shows no border they alone say where it is. What a user wants
+then is that the next click mends its place and nothing else moves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_medseg.models.prompts.channels import MASK, MASKED, POSITIVE, Channels, stamp
+
+from .simulation import Mask, correct, deep_cell, deeper_error, depth, flawed
+from .textures import smooth
+
+
+def corrected(channels: Channels, truth: Mask, others: Mask, clicks: int, rng: np.random.Generator) -> None:
+    """Draw a click into the object, `clicks` corrections of a first guess, and the mask before the last of them.
+
+    Args:
+        channels: (6, S, S), see `models.prompts.channels`.
+        truth: (S, S), the object.
+        others: (S, S), other objects, which the guess may have taken for parts of it.
+        clicks: at least 1.
+        rng: of everything random.
+    """
+    stamp(channels[POSITIVE], *deep_cell(depth(truth), rng))
+    mask = guess(truth, others, rng)
+    for _ in range(clicks - 1):
+        channel, error = deeper_error(truth, mask)
+        if error.max() == 0:
+            break
+        at = deep_cell(error, rng)
+        stamp(channels[channel], *at)
+        near = _disc(mask.shape, at, 1 + error[at] * rng.uniform(0.7, 2))
+        mask = np.where(near, truth, mask)
+    correct(channels, truth, mask, rng)
+    channels[MASK], channels[MASKED] = mask, 1
+
+
+def guess(truth: Mask, others: Mask, rng: np.random.Generator) -> Mask:
+    """An object with another border: bent here and there, at times with a coarse flaw besides."""
+    amplitude = np.sqrt(truth.sum()) * np.exp(rng.uniform(np.log(0.02), np.log(0.25)))
+    side, cells = len(truth), int(rng.integers(3, 14))
+    rows, columns = (
+        np.clip(np.rint(places + amplitude * smooth(rng, side, cells)), 0, side - 1).astype(int)
+        for places in np.indices(truth.shape)
+    )
+    bent = truth[rows, columns]
+    return flawed(bent, others, rng) if rng.random() < 0.25 else bent
+
+
+def _disc(shape: tuple[int, ...], at: tuple[int, int], radius: float) -> Mask:
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    return np.asarray((rows - at[0]) ** 2 + (columns - at[1]) ** 2 <= radius**2)
