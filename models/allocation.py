@@ -12,14 +12,21 @@ import os
 import sys
 
 KEPT = 2**25
-"""Bytes of the largest block that is kept once it was freed; as far as glibc would go by itself."""
+"""Bytes of freed blocks that are kept at the end of the heap."""
+
+APART = 6 * 2**20
+"""Bytes from which a block lies apart from the heap, and goes back to the system at once when it is freed.
+
+The few largest maps of a network would else leave holes as large as themselves, in which smaller blocks settle. With
+large pages, getting them anew costs nothing that could be measured.
+"""
 
 _TRIM, _MMAP, _HEAPS = -1, -3, -8
 """Numbers of what can be set, in glibc's malloc.h."""
 
 
 def keep_freed() -> None:
-    """Keep freed blocks of up to `KEPT` bytes in this process; larger ones go back to the system at once.
+    """Keep freed blocks of less than `APART` bytes in this process; larger ones go back to the system at once.
 
     All threads share one heap, so that what one of them freed serves the others; else each keeps what it ever needed.
 
@@ -29,7 +36,7 @@ def keep_freed() -> None:
         return
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        library.mallopt(_MMAP, KEPT)
+        library.mallopt(_MMAP, APART)
         library.mallopt(_TRIM, KEPT)
         library.mallopt(_HEAPS, 1)
 

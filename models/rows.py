@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def in_rows(function: Callable[..., Tensor], rows: int, reach: int, *maps: Tensor) -> Tensor:
+def in_rows(function: Callable[..., Tensor], rows: int, reach: int, *maps: Tensor, over: bool = False) -> Tensor:
     """`function(*maps)`, from parts of the maps that overlap.
 
     Args:
@@ -17,6 +17,7 @@ def in_rows(function: Callable[..., Tensor], rows: int, reach: int, *maps: Tenso
         rows: of the first map at once; a multiple of n and m.
         reach: in rows of the first map; a multiple of n and m, too.
         maps: (B, C, H / n, W / n), the first one with n = 1; n and m are whole numbers.
+        over: write the answer over the first map, whose shape it has; so both do not have to be there at once.
 
     Returns:
         (B, K, H / m, W / m), in the memory layout of the first map.
@@ -24,16 +25,21 @@ def in_rows(function: Callable[..., Tensor], rows: int, reach: int, *maps: Tenso
     height = maps[0].shape[2]
     if rows >= height:
         return function(*maps)
-    answer: Tensor | None = None
+    answer = maps[0] if over else None
+    above = maps[0][:, :, :0]  # rows of the first map over which the answer was written, and that are still needed
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         first, last = max(0, top - reach), min(height, bottom + reach)
         parts = [part[:, :, first * part.shape[2] // height : last * part.shape[2] // height] for part in maps]
+        if over and top:
+            parts[0] = torch.cat((above, maps[0][:, :, top:last]), dim=2)
         found = function(*parts)  # with rows at its ends that are wrong, since they saw zeros for rows of the maps
         step = (last - first) // found.shape[2]
         if answer is None:
             shape = (*found.shape[:2], height // step, found.shape[3])
             answer = torch.empty(shape, dtype=found.dtype, device=found.device, memory_format=_layout(maps[0]))
+        if over:
+            above = parts[0][:, :, max(0, bottom - reach) - first : bottom - first].clone()
         answer[:, :, top // step : bottom // step] = found[:, :, (top - first) // step : (bottom - first) // step]
     assert answer is not None
     return answer

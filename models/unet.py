@@ -90,7 +90,7 @@ class UNet(nn.Module):
             x = F.max_pool2d(skips[-1], 2)
         x = self.down[-1](x)
         for level in reversed(range(1, len(self.up))):
-            x = in_rows(partial(self._raised, level), rows, 4, skips.pop(), x)
+            x = in_rows(partial(self._raised, level), rows, 4, skips.pop(), x, over=True)
         return in_rows(lambda part, x: self.head(self._raised(0, finest(part), x)), rows, 6, image, x)
 
     def _raised(self, level: int, skip: Tensor, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Answers of overlapping tiles blended into rows of pixels, given out as soon as no tile changes them any more."""
+"""Answers of overlapping tiles blended, and given out in blocks as soon as no tile changes them any more."""
 
 from __future__ import annotations
 
@@ -8,103 +8,93 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from ..scaling import Resampling
 from .tiles import Grid, Tile
 
 AT_ONCE = 32
-"""Rows that are given out at once: what is made of them takes several times their memory."""
+"""Rows that are resampled at once: what is made of them takes several times their memory."""
 
 
 @dataclass(frozen=True, eq=False)
-class Band:
-    """Some rows of the answer for a plane, full width.
+class Block:
+    """A part of the answer for a plane.
 
     Attributes:
         plane: number of the plane.
-        start: its first row.
-        probability: (classes, rows, X), float32; one class: of the foreground.
+        top: its first row.
+        left: its first column.
+        probability: (classes, rows, columns), float32; one class: of the foreground.
     """
 
     plane: int
-    start: int
-    probability: torch.Tensor
+    top: int
+    left: int
+    probability: Tensor
 
     @property
-    def stop(self) -> int:
+    def bottom(self) -> int:
         """The row after its last."""
-        return self.start + int(self.probability.shape[1])
+        return self.top + int(self.probability.shape[1])
+
+    @property
+    def right(self) -> int:
+        """The column after its last."""
+        return self.left + int(self.probability.shape[2])
 
 
 class Blender:
-    """Takes the tiles' answers in their order, and holds no more of them than one row of tiles.
+    """Takes the tiles' answers in their order; holds one tile, and the rows that two rows of tiles share.
+
+    What it gives comes from left to right and from top to bottom: blocks of the same rows until they reach the right
+    border, then of the rows below.
 
     Args:
         grid: of the planes as the network sees them, mirrored where they were too small.
         rows: the way back from the network's rows to those of the image.
         columns: the same for columns.
-        start: (plane, row of tiles) that the first tile is in.
     """
 
-    def __init__(self, grid: Grid, rows: Resampling, columns: Resampling, start: tuple[int, int] = (0, 0)) -> None:
+    def __init__(self, grid: Grid, rows: Resampling, columns: Resampling) -> None:
         self._grid, self._rows, self._columns = grid, rows, columns
-        self._plane, self._row = start
-        self._total: torch.Tensor | None = None  # (classes, h, width): the rows below the first one of this tile row
-        self._like: torch.Tensor | None = None
+        self._sums: _Sums | None = None
+        self._strip: Tensor | None = None  # (classes, rows, width) to be resampled, when a row of tiles is complete
         self._kept: npt.NDArray[np.float32] | None = None  # network rows that rows of the image to come still need
         self._kept_from = 0
         self._given = 0
 
-    def add(self, tile: Tile, answer: torch.Tensor) -> Iterator[Band]:
-        """Blend a tile's probabilities (classes, h, w); gives the rows that are finished before it."""
-        if (tile.plane, tile.row) != (self._plane, self._row):
-            yield from self._finish()
-            self._plane, self._row = tile.plane, tile.row
-        height, width = self._grid.sides
-        if self._total is None or self._like is None:
-            shape = (answer.shape[0], height, self._grid.width)
-            self._total = torch.zeros(shape, device=answer.device)
-            self._like = torch.from_numpy(self._grid.window).to(answer.device)
-        left = self._grid.columns[tile.column]
-        self._total[:, :, left : left + width].addcmul_(answer, self._like)
+    def add(self, tile: Tile, answer: Tensor) -> Iterator[Block]:
+        """Blend a tile's probabilities (classes, h, w); gives what no later tile changes."""
+        if self._sums is None:
+            self._sums = _Sums(self._grid, answer)
+        done = self._sums.add(tile, answer)
+        top, left = self._grid.rows[tile.row], self._grid.columns[tile.column]
+        if self._rows.same and self._columns.same:
+            inside = done[:, : max(0, self._rows.length - top), : max(0, self._columns.length - left)]
+            if inside.numel():  # what was mirrored is left out
+                yield Block(tile.plane, top, left, inside)
+            return
+        if self._strip is None:
+            self._strip = done.new_empty((*done.shape[:2], self._grid.width))
+        self._strip[:, :, left : left + done.shape[2]] = done
+        if left + done.shape[2] == self._grid.width:
+            for start in range(0, done.shape[1], AT_ONCE):
+                yield from self._at_full_size(self._strip[:, start : start + AT_ONCE], tile.plane, top + start)
+            self._strip = None
+            if self._grid.finished(tile.row) == self._grid.height:  # the plane is done
+                self._kept, self._given = None, 0
 
-    def add_background(self, tile: Tile, classes: int, device: torch.device) -> Iterator[Band]:
+    def add_background(self, tile: Tile, classes: int, device: torch.device) -> Iterator[Block]:
         """Blend a tile that holds nothing but background, without having asked the network."""
         answer = torch.zeros((classes, 1, 1), device=device)
         if classes > 1:
             answer[0] = 1.0
         yield from self.add(tile, answer.expand(classes, *self._grid.sides))
 
-    def end(self) -> Iterator[Band]:
-        """The rows that are left after the last tile."""
-        if self._total is not None:
-            yield from self._finish()
-
-    def _finish(self) -> Iterator[Band]:
-        """Give out the rows that the next row of tiles does not reach; the others move up."""
-        if self._total is None:
-            return
-        top, bottom = self._grid.rows[self._row], self._grid.finished(self._row)
-        down, across = (torch.from_numpy(1 / weight).to(self._total.device) for weight in self._grid.weights)
-        rows = bottom - top
-        for start in range(0, rows, AT_ONCE):
-            done = self._total[:, start : min(start + AT_ONCE, rows)] * across
-            done *= down[top + start : top + start + done.shape[1], None]
-            yield from self._at_full_size(done, top + start)
-        rest = self._total[:, rows:]
-        self._total[:, : rest.shape[1]] = rest if rest.shape[1] <= rows else rest.clone()  # where both overlap
-        self._total[:, rest.shape[1] :] = 0
-        if bottom == self._grid.height:  # the plane is done
-            self._total.zero_()
-            self._kept, self._given = None, 0
-
-    def _at_full_size(self, done: torch.Tensor, top: int) -> Iterator[Band]:
-        """Rows at the image's own size, out of rows at the network's."""
+    def _at_full_size(self, done: Tensor, plane: int, top: int) -> Iterator[Block]:
+        """Rows at the image's own size, out of rows at the network's, full width."""
         done = done[:, : max(0, self._rows.length - top), : self._columns.length]  # without what was mirrored
-        if self._rows.same and self._columns.same:
-            if done.shape[1]:
-                yield Band(self._plane, top, done)
-            return
         wide = self._columns.apply(done.cpu().numpy(), axis=2)
         if self._kept is None:
             self._kept, self._kept_from = wide, top
@@ -116,8 +106,57 @@ class Blender:
             return
         first, last = self._rows.sources(start, ready)
         part = self._kept[:, first - self._kept_from : last - self._kept_from]
-        yield Band(self._plane, start, torch.from_numpy(self._rows.apply(part, axis=1, start=start, stop=ready)))
+        yield Block(plane, start, 0, torch.from_numpy(self._rows.apply(part, axis=1, start=start, stop=ready)))
         self._given = ready
         if ready < self._rows.new:
             needed = self._rows.sources(ready, ready + 1)[0]
             self._kept, self._kept_from = self._kept[:, needed - self._kept_from :].copy(), needed
+
+
+class _Sums:
+    """The weighted sums of the tiles' answers, where later tiles still add to them.
+
+    Args:
+        grid: of the tiles.
+        like: an answer (classes, h, w), for the number of classes and the device.
+    """
+
+    def __init__(self, grid: Grid, like: Tensor) -> None:
+        self._grid = grid
+        classes, device = like.shape[0], like.device
+        height = grid.sides[0]
+        shared = max(
+            (height - below + above for above, below in zip(grid.rows, grid.rows[1:], strict=False)), default=0
+        )
+        self._window = torch.zeros((classes, *grid.sides), device=device)  # where the last tile lies
+        self._below = torch.zeros((classes, shared, grid.width), device=device)  # rows that the next tiles reach, too
+        self._known = 0  # rows of those that say something
+        self._weight = torch.from_numpy(grid.window).to(device)
+        self._down, self._across = (torch.from_numpy(1 / weight).to(device) for weight in grid.weights)
+
+    def add(self, tile: Tile, answer: Tensor) -> Tensor:
+        """Add an answer; the mean (classes, rows, columns) at the upper left of the tile where it is final."""
+        columns, width = self._grid.columns, self._grid.sides[1]
+        top, left = self._grid.rows[tile.row], columns[tile.column]
+        last = tile.column + 1 == len(columns)
+        bottom, right = self._grid.finished(tile.row), self._grid.width if last else columns[tile.column + 1]
+        if tile.column == 0:
+            if tile.row == 0:
+                self._known = 0
+            self._enter(0, 0)
+        else:
+            kept = columns[tile.column - 1] + width - left
+            self._window[:, :, :kept] = self._window[:, :, width - kept :].clone()
+            self._enter(left, kept)
+        self._window.addcmul_(answer, self._weight)
+        rows, ready = bottom - top, right - left
+        self._below[:, : self._window.shape[1] - rows, left:right] = self._window[:, rows:, :ready]
+        if last:
+            self._known = self._window.shape[1] - rows
+        return self._window[:, :rows, :ready] * self._across[left:right] * self._down[top:bottom, None]
+
+    def _enter(self, left: int, kept: int) -> None:
+        """Begin with columns `kept` and on of the window, which lies at `left`: with what the tiles above said."""
+        right = left + self._window.shape[2]
+        self._window[:, : self._known, kept:] = self._below[:, : self._known, left + kept : right]
+        self._window[:, self._known :, kept:] = 0

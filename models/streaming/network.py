@@ -20,8 +20,8 @@ _SAID = ("out of memory", "can't allocate memory", "not enough memory", "alloc_f
 """What the errors of devices and of the CPU's allocator say, in lower case, when memory runs out."""
 
 
-ROWS = 64
-"""Rows that are computed at once on processors: with 512 columns and 32 channels they are 4 MB, as large as a cache."""
+ROWS = 32
+"""Rows that are computed at once on processors: with 512 columns and 32 channels they are 2 MB, as large as a cache."""
 
 
 class OutOfMemoryError(MedSegError):

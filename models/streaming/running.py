@@ -70,7 +70,7 @@ def run(
         network: that answers.
         planes: of the image.
         grid: of tiles on each plane.
-        sink: gets the rows of the answer in order.
+        sink: gets the answer, block by block.
         batch: how many tiles at once.
         start: (plane, row of tiles) to begin with.
         background: (C,) tiles of which are skipped; None if there are none to skip.
@@ -82,7 +82,7 @@ def run(
         ImageError: the image cannot be read to its end.
     """
     rows, columns = (Resampling(side.new, side.length) for side in (planes.rows, planes.columns))
-    blender = Blender(grid, rows, columns, start)
+    blender = Blender(grid, rows, columns)
     classes = 0  # known from the first answer on, for which the network is asked about the first tile in any case
     with ThreadPoolExecutor(1, thread_name_prefix="tiles") as reader:
         for taken in _batches(_read_ahead(reader, planes, grid, start, batch.size), batch, background):
@@ -94,15 +94,12 @@ def run(
                     answer = None if pixels is None else next(answers)
                     classes = classes if answer is None else answer.shape[0]
                     if answer is None or empty:
-                        bands = blender.add_background(tile, classes, network.device)
+                        blocks = blender.add_background(tile, classes, network.device)
                     else:
-                        bands = blender.add(tile, answer)
-                    for band in bands:
-                        sink.put(band)
+                        blocks = blender.add(tile, answer)
+                    for block in blocks:
+                        sink.put(block)
             steps.advance(len(taken))
-        with torch.inference_mode(), memory_watched():
-            for band in blender.end():
-                sink.put(band)
 
 
 def _read_ahead(

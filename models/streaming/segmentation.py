@@ -12,7 +12,7 @@ from torch import nn
 from ..errors import EngineError, ImageError
 from ..image import MedicalImage
 from ..scaling import Resampling
-from .blending import Band
+from .blending import Block
 from .intensities import Intensities
 from .network import OutOfMemoryError, TileNetwork, ready, release
 from .planes import Planes
@@ -139,7 +139,7 @@ def _consensus(
             total.axis = axis
             run(network, planes, grid, total, batch=batch, start=(0, 0), background=known.background, steps=steps)
         for z in range(depth):
-            sink.put(Band(number * depth + z, 0, total.mean(z)))
+            sink.put(Block(number * depth + z, 0, 0, total.mean(z)))
 
 
 class _Sum:
@@ -157,11 +157,11 @@ class _Sum:
     def begin(self, tile: int) -> tuple[int, int]:
         return 0, 0
 
-    def put(self, band: Band) -> None:
+    def put(self, block: Block) -> None:
         if self._total is None:
-            self._total = torch.zeros(band.probability.shape[0], *self._shape)
+            self._total = torch.zeros(block.probability.shape[0], *self._shape)
         slices = self._total.movedim(1 + self.axis, 1)  # (classes, slices, rows, columns), a view
-        slices[:, band.plane, band.start : band.stop] += band.probability.cpu()
+        slices[:, block.plane, block.top : block.bottom, block.left : block.right] += block.probability.cpu()
 
     def mean(self, z: int) -> torch.Tensor:
         """(classes, Y, X) of a plane."""

@@ -1,4 +1,4 @@
-"""Where the rows of an answer go: into arrays in memory, or into a store on disk."""
+"""Where the answer goes: into arrays in memory, or into a store on disk."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .blending import Band
+from .blending import Block
 
 
 class Sink(Protocol):
-    """Takes the answer for an image, plane by plane and from top to bottom."""
+    """Takes the answer for an image, plane by plane."""
 
     def begin(self, tile: int) -> tuple[int, int]:
         """The (plane, row) that is wanted first, when tiles have that side; what came before may come again."""
 
-    def put(self, band: Band) -> None:
-        """Take rows of the answer."""
+    def put(self, block: Block) -> None:
+        """Take a part of the answer: from left to right, then from top to bottom, see `Blender`."""
 
 
 class ArraySink:
@@ -44,19 +44,20 @@ class ArraySink:
         """From the beginning."""
         return 0, 0
 
-    def put(self, band: Band) -> None:
-        """Take rows of the answer."""
-        here: tuple[Any, ...] = (*np.unravel_index(band.plane, self._shape[:-2]), slice(band.start, band.stop))
-        self.labels[here], self.confidence[here] = labels_of(band)
+    def put(self, block: Block) -> None:
+        """Take a part of the answer."""
+        place = np.unravel_index(block.plane, self._shape[:-2])
+        here: tuple[Any, ...] = (*place, slice(block.top, block.bottom), slice(block.left, block.right))
+        self.labels[here], self.confidence[here] = labels_of(block)
         if self._keep:
             if self.probabilities is None:
-                self.probabilities = np.zeros((band.probability.shape[0], *self._shape), np.float16)
-            self.probabilities[(slice(None), *here)] = band.probability.half().cpu().numpy()
+                self.probabilities = np.zeros((block.probability.shape[0], *self._shape), np.float16)
+            self.probabilities[(slice(None), *here)] = block.probability.half().cpu().numpy()
 
 
-def labels_of(band: Band) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Labels and confidence of a band, (rows, X) uint8: 255 times the probability of the winning class."""
-    probability = band.probability
+def labels_of(block: Block) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Labels and confidence of a block, (rows, columns) uint8: 255 times the probability of the winning class."""
+    probability = block.probability
     if probability.shape[0] == 1:
         foreground = probability[0]
         labels = foreground > 0.5

@@ -11,14 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ..label_store import CHUNK, LabelStore
-from .blending import Band
+from .blending import Block
 from .partial import Partial
 from .sinks import labels_of
 
 Rows = npt.NDArray[Any]
 
-BEHIND = 2
+BEHIND = 1
 """Strips that may wait to be written before the network waits for them."""
+
+WIDE = 4 * CHUNK
+"""Columns that are written at once: the smaller levels take some times their memory."""
 
 
 class StoreSink:
@@ -36,9 +39,10 @@ class StoreSink:
         self._partial = partial
         self._stores = [labels] if confidence is None else [labels, confidence]
         self._shape = labels.shape
-        self._height = labels.shape[-2]
+        self._height, self._width = labels.shape[-2:]
         self._begin = (0, 0)
-        self._held: list[tuple[Rows, ...]] = []  # for each store
+        self._held = self._nothing()
+        self._whole = 0  # rows of those that are there from border to border
         self._plane, self._first = 0, 0  # of the rows that are held
         self._waiting: deque[Future[None]] = deque()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
@@ -60,39 +64,51 @@ class StoreSink:
             self._partial.tile, self._partial.plane, self._partial.row = tile, 0, 0
             self._partial.note()
         self._begin = self._plane, self._first = self._partial.plane, self._partial.row
-        self._held = []
+        self._held, self._whole = self._nothing(), 0
         return self._begin
 
-    def put(self, band: Band) -> None:
-        """Take rows of the answer; those that were done earlier are passed over."""
-        known = self._begin[1] if band.plane == self._begin[0] else 0
-        if band.stop <= known:
+    def put(self, block: Block) -> None:
+        """Take a part of the answer; rows that were done earlier are passed over."""
+        known = self._begin[1] if block.plane == self._begin[0] else 0
+        if block.bottom <= known:
             return
-        skipped = max(0, known - band.start)
-        answers = labels_of(band)[: len(self._stores)]
-        self._held.append(tuple(rows[skipped:] for rows in answers))
-        self._plane = band.plane
-        stop = self._first + sum(len(rows[0]) for rows in self._held)
+        answers = [answer[max(0, known - block.top) :] for answer in labels_of(block)]
+        bottom = self._whole + len(answers[0])
+        if block.left == 0:
+            more = np.empty((len(answers[0]), self._width), np.uint8)
+            self._held = [np.concatenate((held, more)) for held in self._held]
+        for held, answer in zip(self._held, answers, strict=False):
+            held[self._whole : bottom, block.left : block.right] = answer
+        if block.right < self._width:
+            return
+        self._plane, self._whole = block.plane, bottom
+        stop = self._first + self._whole
         if stop == self._height or stop // CHUNK > self._first // CHUNK:
             self._hand_over(stop if stop == self._height else stop // CHUNK * CHUNK)
 
     def _hand_over(self, stop: int) -> None:
         """Have the writer write the rows before `stop`."""
-        parts = [np.concatenate(part) for part in zip(*self._held, strict=True)]
         count = stop - self._first
-        self._held = [tuple(part[count:].copy() for part in parts)]
+        rows = [held[:count] for held in self._held]
+        self._held, self._whole = [held[count:].copy() for held in self._held], self._whole - count
         while len(self._waiting) >= BEHIND or (self._waiting and self._waiting[0].done()):
             self._waiting.popleft().result()
-        rows = [part[:count] for part in parts]
         self._waiting.append(self._writer.submit(self._write, self._plane, self._first, rows))
         self._first = stop
         if stop == self._height:
-            self._first, self._held = 0, []
+            self._first, self._held = 0, self._nothing()
+
+    def _nothing(self) -> list[Rows]:
+        """No rows yet, for each store."""
+        return [np.empty((0, self._width), np.uint8) for _ in self._stores]
 
     def _write(self, plane: int, start: int, answers: list[Rows]) -> None:
         index = tuple(int(i) for i in np.unravel_index(plane, self._shape[:-2]))
         stop = start + len(answers[0])
-        here = (*(slice(i, i + 1) for i in index), slice(start, stop))
+        planes = [slice(i, i + 1) for i in index]
         for store, rows in zip(self._stores, answers, strict=True):
-            store.write(here, rows.reshape(*(1,) * len(index), *rows.shape))
+            for left in range(0, self._width, WIDE):
+                part = rows[:, left : left + WIDE]
+                here = *planes, slice(start, stop), slice(left, left + part.shape[1])
+                store.write(here, part.reshape(*(1,) * len(index), *part.shape))
         self._partial.reached(*((plane + 1, 0) if stop == self._height else (plane, stop)))

@@ -28,6 +28,19 @@ def test_some_rows_at_a_time_give_what_all_give_at_once(halves: int, rows: int, 
     assert found.is_contiguous(memory_format=layout)
 
 
+@given(st.integers(1, 40), st.integers(1, 12), st.sampled_from([2, 4, 14]))
+@torch.inference_mode()
+def test_the_answer_may_be_written_over_the_map(halves: int, rows: int, reach: int) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 3, (2 * reach + 1, 3), padding=(reach, 1))
+    image = torch.rand(2, 3, 2 * halves, 8)
+    expected = layer(image)
+    found = in_rows(layer, 2 * rows, reach, image, over=True)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    if 2 * rows < 2 * halves:
+        assert found is image
+
+
 @given(st.integers(1, 40), st.integers(1, 12))
 @torch.inference_mode()
 def test_the_answer_may_be_smaller_than_the_map(halves: int, rows: int) -> None:
