@@ -24,11 +24,17 @@ test: .venv/ready-pyqt5-test
 	@sh .ci/qt-libraries --virtual-display
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-networks test-window
 
+# Commands that train or wait need no window, and run where there is time; in a process that has not loaded torch, since
+# they are forked from it.
+COMMANDS = $(foreach name,demo engine learning train,tests/napari_medseg/test_cli_$(name).py)
+
 test-networks:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/models tests/trainer
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/models tests/trainer && \
+		OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=5 $(COMMANDS)
 
 test-window:
-	OMP_NUM_THREADS=1 $(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest --durations=20 tests/napari_medseg
+	OMP_NUM_THREADS=1 $(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest --durations=20 tests/napari_medseg \
+		$(addprefix --ignore=,$(COMMANDS))
 
 lint: .venv/ready-pyqt5-dev
 	$(BIN)/ruff format --check .

@@ -86,14 +86,14 @@ def test_a_coarser_image_has_its_objects_in_the_same_place(factor: float) -> Non
     labels = np.zeros((96, 120), np.uint8)
     labels[20:60, 30:80] = 1
     labels[70:73, 100:103] = 2  # too small to be seen then
-    coarse = Labelled.of(labels * 100, labels).coarser(factor)
+    coarse = Labelled.of(labels * 100, labels).coarser(factor, np.random.default_rng(0))
     assert list(coarse.boxes) == [1]
     rows, columns = coarse.boxes[1]
     assert abs(rows.start - 20 / factor) <= 1
     assert abs(columns.stop - 80 / factor) <= 1
     assert coarse.levels[0].shape[2:] == coarse.labels.shape[2:]
     seen = coarse.levels[0][0, 0, rows, columns]
-    assert float(seen.mean()) > 90
+    assert float(seen.mean()) > 85
     assert (coarse.labels == 1).sum() >= SMALLEST
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 
-from napari_medseg.trainer.prompt_training.bodies import chest, organs
+from napari_medseg.trainer.prompt_training.bodies import chest, organs, parenchyma
 from napari_medseg.trainer.prompt_training.scenes import anything, cavity, cells, echo, section, skin
 from napari_medseg.trainer.prompt_training.synthesis import LARGEST, SMALLEST, synthetic_case, whole_objects
 
@@ -56,7 +56,7 @@ def test_pieces_too_small_or_too_large_are_no_objects() -> None:
     np.testing.assert_array_equal(whole_objects(drawn), expected)
 
 
-@pytest.mark.parametrize("scene", [anything, cavity, cells, chest, echo, organs, section, skin])
+@pytest.mark.parametrize("scene", [anything, cavity, cells, chest, echo, organs, parenchyma, section, skin])
 def test_each_scene_stays_finite(scene) -> None:
     for seed in range(5):
         picture, labels = scene(np.random.default_rng(seed), SIDE)
@@ -75,7 +75,7 @@ def test_the_cases_vary_in_colour_size_number_contrast_and_place(cases: list) ->
     assert (shares > 0.15).sum() > 10
     assert (numbers == 1).sum() > 20
     assert (numbers > 5).sum() > 5
-    assert (np.abs(contrasts) < 10).sum() > 10, "objects that hardly differ from what is around them"
+    assert (np.abs(contrasts) < 10).sum() > 7, "objects that hardly differ from what is around them"
     assert (contrasts > 30).sum() > 5
     assert (contrasts < -30).sum() > 5
     assert 10 < cut < 90

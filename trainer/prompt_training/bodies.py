@@ -1,4 +1,4 @@
-"""Cuts through a body that is full of organs, each with a grey near its neighbours', and through a chest."""
+"""Cuts through a body that is full of organs, each with a grey near its neighbours', through a chest, and an organ."""
 
 from __future__ import annotations
 
@@ -50,6 +50,28 @@ def chest(rng: np.random.Generator, side: int) -> tuple[Picture, Labels]:
     heart[labels > 0] = -9
     lay(picture, heart, unlike(rng, side, flesh).pixels(), rng.uniform(0.5, 2))
     labels[heart > 0] = 3
+    return _coarse(rng, picture), labels
+
+
+def parenchyma(rng: np.random.Generator, side: int) -> tuple[Picture, Labels]:
+    """An organ with vessels and lesions in it, each an object: in heavy noise at times, or cut out of its image."""
+    picture, body, flesh = _body(rng, side)
+    labels = np.zeros((side, side), np.uint8)
+    if rng.random() < 0.4:
+        labels[body > 0] = 1
+    for number in range(2, 2 + int(rng.integers(1, 7))):
+        if rng.random() < 0.5:
+            level = tube(rng, side, rng.uniform(2, 9), forks=int(rng.integers(0, 4)))
+        else:
+            level = star(rng, side, tuple(rng.uniform(0.1, 0.9, 2) * side), rng.uniform(4, 16), roughness=0.1)
+        level = np.minimum(level, body - 1)
+        shade = flesh.colour * np.float32(np.exp(rng.choice((-1, 1)) * rng.uniform(np.log(1.08), np.log(2.5))))
+        lay(picture, level, Look(np.clip(shade, 0.01, 1), flesh.texture, flesh.depth).pixels(), rng.uniform(0.4, 1.5))
+        labels[level > 0] = number
+    grain = rng.standard_normal((side, side), np.float32) * np.float32(rng.uniform(0, 0.3))
+    picture += grain[..., None]
+    if rng.random() < 0.4:
+        picture[body <= 0] = 0
     return _coarse(rng, picture), labels
 
 

@@ -29,12 +29,15 @@ COARSE = 0.3
 
 COARSEST = 4.5
 
+GRAIN = 50
+"""Standard deviation of the noise of such images at most, of 255."""
+
 LONG = 0.3
 """Share of cases that are shown as after a long correction, of up to `CLICKS` clicks."""
 
 CLICKS = 20
 
-UNSEEN = 0.35
+UNSEEN = 0.4
 """Share of those in which the object's border is one that the image does not show."""
 
 
@@ -61,8 +64,8 @@ class Labelled:
             levels.append(F.avg_pool2d(levels[-1], 2))
         return cls(tuple(levels), torch.from_numpy(labels.astype(np.float32))[None, None], _boxes(labels))
 
-    def coarser(self, factor: float) -> Labelled:
-        """The same in larger pixels, as a scanner with thick voxels sees it; what is too small then is left out."""
+    def coarser(self, factor: float, rng: np.random.Generator) -> Labelled:
+        """The same in pixels so much larger, half of the time with noise of their size; without tiny objects."""
         size = [max(1, round(length / factor)) for length in self.labels.shape[2:]]
         labels = F.interpolate(self.labels, size, mode="nearest-exact")
         boxes = {
@@ -70,7 +73,10 @@ class Labelled:
             for number, box in _boxes(labels[0, 0].numpy()).items()
             if (labels[0, 0, *box] == number).sum() >= SMALLEST
         }
-        return Labelled((F.adaptive_avg_pool2d(self.levels[0], size),), labels, boxes)
+        pixels = F.adaptive_avg_pool2d(self.levels[0], size)
+        if rng.random() < 0.5:
+            pixels = pixels + torch.from_numpy(rng.standard_normal(size, np.float32)) * float(rng.uniform(0, GRAIN))
+        return Labelled((pixels.clamp(0, 255),), labels, boxes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +126,7 @@ class Cases:
             else:
                 pack = self._packs[self.rng.integers(len(self._packs))]
                 source = pack[self.rng.integers(len(pack))]
-            if self.rng.random() < COARSE and (coarse := source.coarser(self.rng.uniform(1.5, COARSEST))).boxes:
+            if self.rng.random() < COARSE and (coarse := self._coarser(source)).boxes:
                 source = coarse
             long = self.rng.random() < LONG
             case = cut(source, self.rng, near=long)
@@ -128,6 +134,9 @@ class Cases:
                 case = begun(case, self.rng)
             if case.truth.sum() >= 12:
                 return case
+
+    def _coarser(self, source: Labelled) -> Labelled:
+        return source.coarser(self.rng.uniform(1.5, COARSEST), self.rng)
 
     def _draw(self) -> Labelled:
         return Labelled.of(*synthetic_case(self.rng))

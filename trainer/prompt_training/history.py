@@ -8,6 +8,7 @@ then is that the next click mends its place and nothing else moves.
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from napari_medseg.models.prompts.channels import MASK, MASKED, POSITIVE, Channels, stamp
 
@@ -40,7 +41,7 @@ def corrected(channels: Channels, truth: Mask, others: Mask, clicks: int, rng: n
 
 
 def guess(truth: Mask, others: Mask, rng: np.random.Generator) -> Mask:
-    """An object with another border: bent here and there, at times with a coarse flaw besides."""
+    """An object with another border: bent here and there, at times too wide or too narrow all around, or flawed."""
     amplitude = np.sqrt(truth.sum()) * np.exp(rng.uniform(np.log(0.02), np.log(0.25)))
     side, cells = len(truth), int(rng.integers(3, 14))
     rows, columns = (
@@ -48,7 +49,21 @@ def guess(truth: Mask, others: Mask, rng: np.random.Generator) -> Mask:
         for places in np.indices(truth.shape)
     )
     bent = truth[rows, columns]
-    return flawed(bent, others, rng) if rng.random() < 0.25 else bent
+    kind = rng.random()
+    if kind < 0.2:
+        return flawed(bent, others, rng)
+    if kind < 0.7:
+        return _moved(bent, rng)
+    return bent
+
+
+def _moved(mask: Mask, rng: np.random.Generator) -> Mask:
+    """A mask whose border lies farther out, or farther in, by a sixth of its width at most."""
+    width = max(1, int(depth(mask).max()) // 3)
+    steps = int(rng.integers(1, max(2, min(6, width + 1))))
+    if rng.random() < 0.6:
+        return np.asarray(ndimage.binary_dilation(mask, iterations=steps))
+    return np.asarray(ndimage.binary_erosion(mask, iterations=steps))
 
 
 def _disc(shape: tuple[int, ...], at: tuple[int, int], radius: float) -> Mask:

@@ -11,10 +11,20 @@ import numpy.typing as npt
 from scipy.ndimage import find_objects, label
 
 from .artefacts import camera
-from .bodies import chest, organs
+from .bodies import chest, organs, parenchyma
 from .scenes import anything, cavity, cells, echo, section, skin
 
-SCENES = {anything: 0.26, cavity: 0.12, skin: 0.1, echo: 0.14, section: 0.1, organs: 0.14, chest: 0.05, cells: 0.09}
+SCENES = {
+    anything: 0.2,
+    cavity: 0.1,
+    skin: 0.08,
+    echo: 0.13,
+    section: 0.09,
+    organs: 0.14,
+    chest: 0.05,
+    parenchyma: 0.12,
+    cells: 0.09,
+}
 """How often each kind of scene is drawn."""
 
 SMALLEST = 60
