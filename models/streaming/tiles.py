@@ -61,7 +61,7 @@ class Grid:
     def weights(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """(height,) and (width,): the product of both is the sum of all windows at a pixel."""
         row, column = (blend_window(side, 1)[:, 0].astype(np.float64) for side in self.sides)
-        middle = float(blend_window(1, 1)[0, 0])  # of the axis of length one
+        middle = float(blend_window(1, 1)[0, 0]) ** 0.5  # of the axis of length one
         return _summed(row / middle, self.rows, self.height), _summed(column / middle, self.columns, self.width)
 
     def tiles(self, planes: int, start: tuple[int, int] = (0, 0)) -> Iterator[Tile]:
