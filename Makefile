@@ -18,19 +18,19 @@ run: .venv/ready-pyqt5
 		$(BIN)/medseg demo --headless --json; \
 	fi
 
-# Two processes: torch and an open canvas in one crash where Mesa draws (see docs/developer.md). Beside each other, with
-# one thread for torch, since those of the window mostly wait.
+# Apart: torch and an open canvas in one process crash where Mesa draws (see docs/developer.md). Beside each other, with
+# one thread for torch, since the tests of the window mostly wait.
 test: .venv/ready-pyqt5-test
 	@sh .ci/qt-libraries --virtual-display
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-networks test-window
 
-# Commands that train or wait need no window, and run where there is time; in a process that has not loaded torch, since
-# they are forked from it.
+# Commands that train or wait need no window, and run where there is time; in a process of their own, since torch must
+# not be loaded where they are tested.
 COMMANDS = $(foreach name,demo engine learning train,tests/napari_medseg/test_cli_$(name).py)
 
 test-networks:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/models tests/trainer && \
-		OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=5 $(COMMANDS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/models tests/trainer; networks=$$?; \
+		OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=5 $(COMMANDS) && exit $$networks
 
 test-window:
 	OMP_NUM_THREADS=1 $(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest --durations=20 tests/napari_medseg \

@@ -84,9 +84,9 @@ def predict(
 ) -> Prediction | Streamed:
     """Segment an image plane by plane, large planes in overlapping tiles that are blended smoothly.
 
-    Each row of tiles is blended as its tiles are answered, and given out when the next one is: beside the image and the
-    answer, no more than one row of tiles is in memory. With `out` the answer goes to disk, so that with a lazy image
-    neither has to fit; it is the same, bit for bit.
+    Tiles are blended as they are answered, and what no later tile changes is given out: beside the image and its answer
+    no more than a row of tiles is in memory. With `out` the answer goes to disk, so that with a lazy image neither has
+    to fit; it is the same, bit for bit.
 
     A card may ask for neighbouring slices as channels (`context`), or for the mean of the probabilities along all three
     axes of a volume (`planes`), which holds the volume in memory. Frames of a series are done one by one.

@@ -47,6 +47,8 @@ class Block:
 class Blender:
     """Takes the tiles' answers in their order; holds one tile, and the rows that two rows of tiles share.
 
+    Where the network saw another size than the image's, it also holds the finished rows of a row of tiles.
+
     What it gives comes from left to right and from top to bottom: blocks of the same rows until they reach the right
     border, then of the rows below.
 
@@ -68,21 +70,25 @@ class Blender:
         """Blend a tile's probabilities (classes, h, w); gives what no later tile changes."""
         if self._sums is None:
             self._sums = _Sums(self._grid, answer)
-        done = self._sums.add(tile, answer)
+        self._sums.add(tile, answer)
         top, left = self._grid.rows[tile.row], self._grid.columns[tile.column]
+        rows, columns = self._grid.final(tile)
         if self._rows.same and self._columns.same:
-            inside = done[:, : max(0, self._rows.length - top), : max(0, self._columns.length - left)]
-            if inside.numel():  # what was mirrored is left out
-                yield Block(tile.plane, top, left, inside)
+            high, wide = min(rows, self._rows.length - top), min(columns, self._columns.length - left)
+            step = AT_ONCE if len(self._grid.columns) == 1 else max(high, 1)
+            for start in range(0, high if wide > 0 else 0, step):  # without what was mirrored
+                done = self._sums.mean(tile, start, min(start + step, high))[:, :, :wide]
+                yield Block(tile.plane, top + start, left, done)
             return
+        done = self._sums.mean(tile, 0, rows)
         if self._strip is None:
             self._strip = done.new_empty((*done.shape[:2], self._grid.width))
-        self._strip[:, :, left : left + done.shape[2]] = done
-        if left + done.shape[2] == self._grid.width:
-            for start in range(0, done.shape[1], AT_ONCE):
+        self._strip[:, :, left : left + columns] = done
+        if left + columns == self._grid.width:
+            for start in range(0, rows, AT_ONCE):
                 yield from self._at_full_size(self._strip[:, start : start + AT_ONCE], tile.plane, top + start)
             self._strip = None
-            if self._grid.finished(tile.row) == self._grid.height:  # the plane is done
+            if top + rows == self._grid.height:  # the plane is done
                 self._kept, self._given = None, 0
 
     def add_background(self, tile: Tile, classes: int, device: torch.device) -> Iterator[Block]:
@@ -130,30 +136,33 @@ class _Sums:
         )
         self._window = torch.zeros((classes, *grid.sides), device=device)  # where the last tile lies
         self._below = torch.zeros((classes, shared, grid.width), device=device)  # rows that the next tiles reach, too
-        self._known = 0  # rows of those that say something
+        self._known = self._shared = 0  # rows of those that say something: of this row of tiles, and of the next one
         self._weight = torch.from_numpy(grid.window).to(device)
         self._down, self._across = (torch.from_numpy(1 / weight).to(device) for weight in grid.weights)
 
-    def add(self, tile: Tile, answer: Tensor) -> Tensor:
-        """Add an answer; the mean (classes, rows, columns) at the upper left of the tile where it is final."""
+    def add(self, tile: Tile, answer: Tensor) -> None:
+        """Add an answer (classes, h, w)."""
         columns, width = self._grid.columns, self._grid.sides[1]
-        top, left = self._grid.rows[tile.row], columns[tile.column]
-        last = tile.column + 1 == len(columns)
-        bottom, right = self._grid.finished(tile.row), self._grid.width if last else columns[tile.column + 1]
+        left = columns[tile.column]
         if tile.column == 0:
-            if tile.row == 0:
-                self._known = 0
+            self._known = 0 if tile.row == 0 else self._shared
             self._enter(0, 0)
         else:
             kept = columns[tile.column - 1] + width - left
             self._window[:, :, :kept] = self._window[:, :, width - kept :].clone()
             self._enter(left, kept)
         self._window.addcmul_(answer, self._weight)
-        rows, ready = bottom - top, right - left
-        self._below[:, : self._window.shape[1] - rows, left:right] = self._window[:, rows:, :ready]
-        if last:
-            self._known = self._window.shape[1] - rows
-        return self._window[:, :rows, :ready] * self._across[left:right] * self._down[top:bottom, None]
+        rows, ready = self._grid.final(tile)
+        self._shared = self._window.shape[1] - rows
+        self._below[:, : self._shared, left : left + ready] = self._window[:, rows:, :ready]
+
+    def mean(self, tile: Tile, start: int, stop: int) -> Tensor:
+        """(classes, stop - start, columns): those rows of what is final of the tile that was added last."""
+        top, left = self._grid.rows[tile.row] + start, self._grid.columns[tile.column]
+        columns = self._grid.final(tile)[1]
+        done = self._window[:, start:stop, :columns] * self._across[left : left + columns]
+        done *= self._down[top : top + stop - start, None]
+        return done
 
     def _enter(self, left: int, kept: int) -> None:
         """Begin with columns `kept` and on of the window, which lies at `left`: with what the tiles above said."""

@@ -75,9 +75,12 @@ class Grid:
         """The first row of tiles that has a say in a row of pixels, or in one below."""
         return next(number for number, origin in enumerate(self.rows) if origin + self.sides[0] > row)
 
-    def finished(self, row: int) -> int:
-        """Rows of pixels that no tile after this row of tiles changes."""
-        return self.rows[row + 1] if row + 1 < len(self.rows) else self.height
+    def final(self, tile: Tile) -> tuple[int, int]:
+        """Rows and columns at the upper left of a tile that no later tile changes."""
+        last_row, last_column = tile.row + 1 == len(self.rows), tile.column + 1 == len(self.columns)
+        bottom = self.height if last_row else self.rows[tile.row + 1]
+        right = self.width if last_column else self.columns[tile.column + 1]
+        return bottom - self.rows[tile.row], right - self.columns[tile.column]
 
 
 def _summed(profile: npt.NDArray[np.float64], origins: list[int], length: int) -> npt.NDArray[np.float32]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -78,7 +80,27 @@ def test_some_long_corrections_are_of_borders_that_the_image_does_not_show() -> 
     assert all(2 <= case.clicks <= CLICKS for case in cases)
     other = [case for case in cases if (case.truth ^ truth).any()]
     assert 10 <= len(other) <= 35
-    assert all(case.cells == max(case.truth.sum(), 1) for case in other)
+    assert all(case.cells == pytest.approx(case.truth.sum()) for case in other)
+
+
+def test_an_object_that_is_cut_off_stays_as_much_larger_as_it_was() -> None:
+    whole, rng = replace(case_of(ellipse()), cells=3 * float(ellipse().sum())), np.random.default_rng(0)
+    for _ in range(20):
+        case = begun(whole, rng)
+        assert case.cells == pytest.approx(3 * case.truth.sum())
+
+
+def test_a_border_that_is_not_seen_lies_inside_the_image_all_the_same() -> None:
+    inside, rng = torch.ones(1, SIDE, SIDE), np.random.default_rng(0)
+    inside[..., 66:] = 0
+    cut = ellipse() & (inside[0].numpy() > 0)
+    for _ in range(20):
+        assert not begun(replace(case_of(cut), inside=inside), rng).truth[:, 66:].any()
+
+
+def test_a_coarser_image_is_smoothed_for_wide_windows_as_any_is() -> None:
+    labels = np.ones((1000, 1000), np.uint8)
+    assert len(Labelled.of(labels, labels).coarser(1.5, np.random.default_rng(0)).levels) == 3
 
 
 @pytest.mark.parametrize("factor", [1.5, 4.0])

@@ -54,7 +54,7 @@ def chest(rng: np.random.Generator, side: int) -> tuple[Picture, Labels]:
 
 
 def parenchyma(rng: np.random.Generator, side: int) -> tuple[Picture, Labels]:
-    """An organ with vessels and lesions in it, each an object: in heavy noise at times, or cut out of its image."""
+    """An organ with vessels and lesions in it, each an object, the organ at times; in noise, or with black around."""
     picture, body, flesh = _body(rng, side)
     labels = np.zeros((side, side), np.uint8)
     if rng.random() < 0.4:

@@ -59,13 +59,11 @@ class Labelled:
     def of(cls, image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Labelled:
         """From an image (H, W) or (H, W, 3), 0 to 255, and an integer label image (H, W)."""
         pixels = np.repeat(image[..., None], 3, 2) if image.ndim == 2 else image[..., :3]
-        levels = [torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None]]
-        while min(levels[-1].shape[2:]) >= 2 * SIDE:
-            levels.append(F.avg_pool2d(levels[-1], 2))
-        return cls(tuple(levels), torch.from_numpy(labels.astype(np.float32))[None, None], _boxes(labels))
+        full = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None]
+        return cls(_halves(full), torch.from_numpy(labels.astype(np.float32))[None, None], _boxes(labels))
 
     def coarser(self, factor: float, rng: np.random.Generator) -> Labelled:
-        """The same in pixels so much larger, half of the time with noise of their size; without tiny objects."""
+        """The same in pixels so much larger, half of the time with noise of their size; tiny objects do not count."""
         size = [max(1, round(length / factor)) for length in self.labels.shape[2:]]
         labels = F.interpolate(self.labels, size, mode="nearest-exact")
         boxes = {
@@ -76,7 +74,7 @@ class Labelled:
         pixels = F.adaptive_avg_pool2d(self.levels[0], size)
         if rng.random() < 0.5:
             pixels = pixels + torch.from_numpy(rng.standard_normal(size, np.float32)) * float(rng.uniform(0, GRAIN))
-        return Labelled((pixels.clamp(0, 255),), labels, boxes)
+        return Labelled(_halves(pixels.clamp(0, 255)), labels, boxes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +87,7 @@ class Case:
         truth: (S, S), the object.
         others: (S, S), all other objects.
         cells: how many cells the whole object would have, were all of it in the window.
-        clicks: that were given before; 0 if the correction only begins.
+        clicks: that were given already, after the first one; 0 if the correction only begins.
     """
 
     image: Tensor
@@ -154,8 +152,9 @@ def begun(case: Case, rng: np.random.Generator) -> Case:
     clicks = int(rng.integers(2, CLICKS + 1))
     if rng.random() >= UNSEEN:
         return replace(case, clicks=clicks)
-    truth = guess(case.truth, case.others, rng)
-    return replace(case, truth=truth, others=case.others & ~truth, cells=max(float(truth.sum()), 1), clicks=clicks)
+    truth = guess(case.truth, case.others, rng) & (case.inside[0].numpy() > 0)
+    cells = case.cells * float(truth.sum()) / max(float(case.truth.sum()), 1)  # what is not in the window grows alike
+    return replace(case, truth=truth, others=case.others & ~truth, cells=cells, clicks=clicks)
 
 
 def cut(source: Labelled, rng: np.random.Generator, side: int = SIDE, *, near: bool = False) -> Case:
@@ -187,6 +186,14 @@ def cut(source: Labelled, rng: np.random.Generator, side: int = SIDE, *, near: b
         (labels > 0) & (labels != number) & ~truth,
         max(whole, float(truth.sum())),
     )
+
+
+def _halves(full: Tensor) -> tuple[Tensor, ...]:
+    """An image (1, 3, H, W) and its halves, down to about the size of a window."""
+    levels = [full]
+    while min(levels[-1].shape[2:]) >= 2 * SIDE:
+        levels.append(F.avg_pool2d(levels[-1], 2))
+    return tuple(levels)
 
 
 def _boxes(labels: npt.NDArray[Any]) -> dict[int, tuple[slice, slice]]:

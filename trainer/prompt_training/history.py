@@ -17,7 +17,7 @@ from .textures import smooth
 
 
 def corrected(channels: Channels, truth: Mask, others: Mask, clicks: int, rng: np.random.Generator) -> None:
-    """Draw a click into the object, `clicks` corrections of a first guess, and the mask before the last of them.
+    """Draw a click into the object, up to `clicks` corrections of a first guess, and the mask before the last of them.
 
     Args:
         channels: (6, S, S), see `models.prompts.channels`.
@@ -58,12 +58,12 @@ def guess(truth: Mask, others: Mask, rng: np.random.Generator) -> Mask:
 
 
 def _moved(mask: Mask, rng: np.random.Generator) -> Mask:
-    """A mask whose border lies farther out, or farther in, by a sixth of its width at most."""
+    """A mask whose border lies farther out, or farther in, by a sixth of its width at most, but by a cell at least."""
     width = max(1, int(depth(mask).max()) // 3)
     steps = int(rng.integers(1, max(2, min(6, width + 1))))
     if rng.random() < 0.6:
         return np.asarray(ndimage.binary_dilation(mask, iterations=steps))
-    return np.asarray(ndimage.binary_erosion(mask, iterations=steps))
+    return np.asarray(ndimage.binary_erosion(mask, iterations=steps, border_value=1))
 
 
 def _disc(shape: tuple[int, ...], at: tuple[int, int], radius: float) -> Mask:

@@ -73,9 +73,11 @@ def test_a_pixel_is_given_out_with_the_last_tile_that_has_a_say_in_it(grid: Grid
     for tile, answer in answers_of(grid, 1, seed):
         if tile.plane:
             break
-        (block,) = blender.add(tile, torch.from_numpy(answer))
-        assert (block.top, block.left) == (grid.rows[tile.row], grid.columns[tile.column])
-        assert block.bottom == grid.finished(tile.row)
+        blocks = list(blender.add(tile, torch.from_numpy(answer)))
+        assert (blocks[0].top, blocks[0].left) == (grid.rows[tile.row], grid.columns[tile.column])
+        last_row, last_column = tile.row + 1 == len(grid.rows), tile.column + 1 == len(grid.columns)
+        assert blocks[-1].bottom == (grid.height if last_row else grid.rows[tile.row + 1])
+        assert blocks[-1].right == (grid.width if last_column else grid.columns[tile.column + 1])
 
 
 @given(grids, st.integers(0, 99), st.sampled_from([0.4, 0.77, 1.6]))
