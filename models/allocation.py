@@ -41,6 +41,17 @@ def keep_freed() -> None:
         library.mallopt(_HEAPS, 1)
 
 
+def give_back() -> None:
+    """Give back to the system what is free between blocks in use; it takes a few milliseconds, and so does asking anew.
+
+    In work that lasts, blocks of all sizes come and go, and the holes between those in use become more.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def use_large_pages() -> None:
     """Have torch ask for its memory in pages of 2 MB, of which fewer have to be asked for; before torch is imported."""
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

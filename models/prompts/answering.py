@@ -24,7 +24,7 @@ from .window import SIDE, Window
 FEW = 4
 """So many clicks may still change their mind about how large the object is."""
 
-TIGHT = 0.45
+TIGHT = 0.35
 """An object smaller than this share of the window is looked at again, closer."""
 
 KEPT = 16

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..allocation import give_back
 from ..scaling import Resampling
 from .blending import Blender
 from .emptiness import is_empty
@@ -24,6 +25,9 @@ Pixels = npt.NDArray[np.float32]
 
 AHEAD = 2
 """Batches that are read before they are needed."""
+
+TRIMMED = 16
+"""Tiles after which memory that is free goes back to the system."""
 
 
 @dataclass
@@ -83,6 +87,7 @@ def run(
     """
     rows, columns = (Resampling(side.new, side.length) for side in (planes.rows, planes.columns))
     blender = Blender(grid, rows, columns)
+    count = 0
     classes = 0  # known from the first answer on, for which the network is asked about the first tile in any case
     with ThreadPoolExecutor(1, thread_name_prefix="tiles") as reader:
         for taken in _batches(_read_ahead(reader, planes, grid, start, batch.size), batch, background):
@@ -100,6 +105,9 @@ def run(
                     for block in blocks:
                         sink.put(block)
             steps.advance(len(taken))
+            if (count + len(taken)) // TRIMMED > count // TRIMMED:
+                give_back()
+            count += len(taken)
 
 
 def _read_ahead(
