@@ -119,10 +119,10 @@ def clicked(panel: Any, at: np.ndarray, *, right: bool, held: int) -> float:
     world = panel.state.image.data_to_world(at)
     x, y = canvas.view.scene.transform.map((world[-1], world[-2], 0, 1))[:2]
     drawn: list[float] = []
-    idle: list[bool] = []
+    released = False
 
     def note(event: Any) -> None:
-        if controller.prompting.idle and idle:
+        if released and controller.prompting.idle:  # not idle any more from the release on, until the answer is written
             drawn.append(time.perf_counter())
 
     canvas._scene_canvas.events.draw.connect(note, position="last")
@@ -132,10 +132,11 @@ def clicked(panel: Any, at: np.ndarray, *, right: bool, held: int) -> float:
         QTest.qWait(held)
     began = time.perf_counter()
     QTest.mouseRelease(canvas.native, button, Qt.KeyboardModifier.NoModifier, QPoint(round(x), round(y)))
+    released = True
     until(lambda: controller.prompting.idle)
-    idle.append(True)
-    canvas.native.update()  # also if nothing changed
-    until(lambda: drawn)
+    if not drawn:
+        canvas.native.update()  # also if nothing changed
+        until(lambda: drawn)
     canvas._scene_canvas.events.draw.disconnect(note)
     return drawn[0] - began
 
