@@ -32,11 +32,21 @@ log = logging.getLogger(__name__)
 WORKERS = ("predictor", "trainer")
 
 
+SETTINGS = {
+    # A worker that dies three times over one task is killed by it: the task fails instead of going round for ever.
+    "distributed.scheduler.allowed-failures": 2,
+    # One that died is always started again. Dask gives it up for good if it is away 15 s after it was lost, as it may
+    # be on a busy machine, or if it was just lost once more.
+    "distributed.deploy.lost-worker-timeout": "8760h",
+    "distributed.admin.tick.limit": "1h",
+}
+"""Of dask, for this process."""
+
+
 async def serve(folder: Path, idle: float) -> None:
     """Run until nobody has needed the engine for `idle` seconds, or until SIGTERM."""
     security = Security.temporary()
-    # A worker that dies three times over one task is killed by it: the task fails instead of going round for ever.
-    with dask.config.set({"distributed.scheduler.allowed-failures": 2, "distributed.admin.tick.limit": "1h"}):
+    with dask.config.set(SETTINGS):
         async with SpecCluster(
             scheduler={
                 "cls": Scheduler,

@@ -66,6 +66,20 @@ def counting(engine: Engine) -> tuple["queue.Queue[int]", str]:
     return reports, job.key
 
 
+class TestLosing:
+    def test_a_predictor_that_is_away_for_long_is_waited_for(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT", "50ms")  # starting anew takes longer
+        engine = Engine.connect()
+        try:
+            os.kill(engine.submit("predictor", "tasks:name").result(WAIT), signal.SIGKILL)
+            reports, _ = counting(engine)
+            until = time.monotonic() + 3
+            while time.monotonic() < until:
+                reports.get(timeout=20)
+        finally:
+            engine.close()
+
+
 class TestStarting:
     def test_as_on_windows_a_launcher_starts_it_and_it_ends_when_told_to_though_its_loop_knows_no_signals(
         self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
