@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -131,9 +132,7 @@ class _Sums:
         self._grid = grid
         classes, device = like.shape[0], like.device
         height = grid.sides[0]
-        shared = max(
-            (height - below + above for above, below in zip(grid.rows, grid.rows[1:], strict=False)), default=0
-        )
+        shared = max((height - below + above for above, below in pairwise(grid.rows)), default=0)
         self._window = torch.zeros((classes, *grid.sides), device=device)  # where the last tile lies
         self._below = torch.zeros((classes, shared, grid.width), device=device)  # rows that the next tiles reach, too
         self._known = self._shared = 0  # rows of those that say something: of this row of tiles, and of the next one
