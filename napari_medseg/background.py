@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
@@ -62,6 +63,12 @@ class Background:
         """Have `call` called in the window's thread, unless the panel is gone by then."""
         if not self._closed:
             self._post(lambda: None if self._closed else call())
+
+    def post_after(self, seconds: float, call: Callable[[], Any]) -> None:
+        """The same, some time later."""
+        timer = threading.Timer(seconds, self.post, (call,))
+        timer.daemon = True  # nobody waits for it at the end
+        timer.start()
 
     def close(self) -> None:
         """Deliver nothing any more; wait only for what has to be finished, such as a mask on its way to the disk."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import weakref
 from typing import Any
 
 from napari_medseg.models.engine.region import NOTHING
@@ -33,11 +32,6 @@ class Foresight:
         self._state, self._masks, self._editing = state, masks, editing
         self._objects, self._asking = objects, asking
         self._looking = False
-        self._known: tuple[weakref.ref[Any], Point] | None = None  # what was answered last, and in which image
-
-    def knows(self, image: Any, click: Point) -> bool:
-        """Whether the predictor has answered this click already."""
-        return self._known is not None and self._known[0]() is image and self._known[1] == click
 
     def look(self, image: Any, click: Point) -> None:
         """Ask what a click would come to, unless that cannot be told yet, or the last question is still open."""
@@ -47,8 +41,8 @@ class Foresight:
             mask = self._masks.current()
             before, now = (Prompts(), NOTHING) if mask is None else self._begins_with(mask, click)
             asked = flat(before.add(click).on(click.plane))
-            self._asking.prompt(image, click.plane, asked, now, lambda answer: self._seen(image, click), self._failed)
-            self._looking, self._known = True, None
+            self._asking.prompt(image, click.plane, asked, now, self._seen, self._seen)
+            self._looking = True
 
     def _begins_with(self, mask: Mask, click: Point) -> tuple[Prompts, Any]:
         """The prompts and the object that the click would add to.
@@ -59,8 +53,6 @@ class Foresight:
         before, known = self._objects.foreseen(mask, click)
         return before, known.now(mask.layer.data[click.plane], flat(before.on(click.plane)))
 
-    def _seen(self, image: Any, click: Point) -> None:
-        self._looking, self._known = False, (weakref.ref(image), click)
-
-    def _failed(self, reason: str) -> None:
+    def _seen(self, answer: Any) -> None:
+        """The predictor has answered, or cannot; either way the click itself asks again."""
         self._looking = False

@@ -32,6 +32,10 @@ from .turns import Turn, Turns
 REACH = 9.0
 """Pixels of the screen within which a prompt is meant."""
 
+SOON = 0.1
+"""Seconds within which most clicks are answered. Until then a click is not drawn by itself: drawing twice takes the
+processor away from the answer."""
+
 
 class Prompting:
     """The tools of the mouse, and the object that they are about.
@@ -65,7 +69,7 @@ class Prompting:
         self._background = background
         self._shown: tuple[Any, tuple[Prompt, ...]] | None = None  # image and prompts that are drawn, or soon will be
         self._drawing = False  # whether they soon will be
-        self._with_answer = False  # whether they are to be drawn with an answer that comes in a moment
+        self._with_answer: Prompt | None = None  # with whose answer they are to be drawn, if it comes in a moment
         self._gesture: Gesture | None = None
         self._image: Any = None  # that the gesture is made on
         self._token: Any = None
@@ -202,7 +206,9 @@ class Prompting:
             self._remove_at(image, plane, at)
             return
         prompt = Point(into(image, at), press.positive, plane)
-        self._with_answer = self._turns.idle and self._foresight.knows(image, prompt)
+        if self._turns.idle:
+            self._with_answer = prompt
+            self._background.post_after(SOON, partial(self._draw_alone, prompt))
         self._turns.add(Turn(partial(self._answering.give, image, prompt, object(), final=True), None, prompt))
         self._show()
 
@@ -269,15 +275,20 @@ class Prompting:
         self._shown = (image, shown) if image in self.viewer.layers and (shown or self._state.prompt_tool) else None
         if self._shown is None:
             self._overlay.hide()
-        elif not self._drawing and not self._with_answer:
+        elif not self._drawing and self._with_answer is None:
             self._drawing = True
             self._background.post(self._draw)  # later: the predictor is asked first, and looks meanwhile
         self._state.object_about = self._objects.about(mask)
         self._state.given = given
 
     def _turn_ended(self) -> None:
-        self._with_answer = False
+        self._with_answer = None
         self._show()
+
+    def _draw_alone(self, prompt: Prompt) -> None:
+        """Draw a click whose answer takes long."""
+        if self._with_answer is prompt:
+            self._turn_ended()
 
     def _draw(self) -> None:
         self._drawing = False

@@ -205,6 +205,28 @@ def test_a_predictor_that_dies_costs_a_moment_and_no_prompt(start: Any, panel: A
     assert not panel.state.problem
 
 
+@pytest.mark.skipif(os.name == "nt", reason="uses signals")
+def test_a_click_whose_answer_takes_long_is_drawn_meanwhile(
+    start: Any, panel: Any, discs: np.ndarray, until: Any
+) -> None:
+    hand = start(discs)
+    hand.click(FIRST)
+    shown = hand.viewer.layers["prompts"]
+    client = panel.controller.link._engine._client
+    name = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.aliases["predictor"])
+    predictor = client.run(os.getpid)[name]
+    os.kill(predictor, signal.SIGSTOP)
+    try:
+        hand.click_on((24, 38), right=True)
+        until(lambda: len(shown.data) == 2)
+        assert not panel.controller.prompting.idle
+    finally:
+        os.kill(predictor, signal.SIGCONT)
+
+    hand.wait()
+    assert len(shown.data) == panel.state.prompts == 2
+
+
 def test_the_panel_can_be_closed_while_a_tool_is_up(start: Any, panel: Any, discs: np.ndarray) -> None:
     hand = start(discs)
     hand.click_on(FIRST)

@@ -12,7 +12,7 @@ from napari_medseg.models.prompts.channels import MASK, MASKED, NEGATIVE, POSITI
 from napari_medseg.models.prompts.network import PROMPT_CHANNELS
 from napari_medseg.models.prompts.window import SIDE
 from napari_medseg.trainer.prompt_training.cases import CLICKS, SMALLEST, Case, Cases, Labelled, begun
-from napari_medseg.trainer.prompt_training.history import corrected, guess
+from napari_medseg.trainer.prompt_training.history import carried, corrected, guess
 
 Mask = npt.NDArray[np.bool_]
 
@@ -124,3 +124,20 @@ def test_cases_of_all_kinds_come() -> None:
     given = [cases.next() for _ in range(40)]
     assert 4 <= sum(case.clicks > 0 for case in given) <= 22
     assert all(case.truth.sum() >= 12 and not (case.truth & case.others).any() for case in given)
+
+
+def test_an_object_that_is_followed_comes_with_its_neighbour_and_a_click_in_the_middle_of_that() -> None:
+    truth, rng = ellipse(), np.random.default_rng(0)
+    overlaps, sizes = [], []
+    for _ in range(40):
+        drawn = np.zeros((PROMPT_CHANNELS, SIDE, SIDE), np.float32)
+        carried(drawn, truth, np.zeros_like(truth), rng)
+        before = drawn[MASK] > 0
+        assert drawn[MASKED].all()
+        assert (truth & (drawn[POSITIVE] > 0)).any()
+        assert not drawn[NEGATIVE].any() or not (before & truth).any()
+        overlaps.append(iou(before, truth))
+        sizes.append(before.sum() / truth.sum())
+    assert 0.3 < np.median(overlaps) < 0.9
+    assert min(sizes) < 0.7
+    assert max(sizes) > 1.4

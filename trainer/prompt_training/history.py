@@ -1,4 +1,4 @@
-"""A long correction: many clicks, and the mask that they left, as after a minute of patient work.
+"""What there is before a network is asked: the object on a neighbouring slice, or the mask that many clicks left.
 
 A few rounds of training show a network how a correction begins. How it ends is another task: the mask is nearly right,
 a dozen clicks lie along the border, and where the image shows no border they alone say where it is. What a user wants
@@ -40,6 +40,27 @@ def corrected(channels: Channels, truth: Mask, others: Mask, clicks: int, rng: n
     channels[MASK], channels[MASKED] = mask, 1
 
 
+def carried(channels: Channels, truth: Mask, others: Mask, rng: np.random.Generator) -> None:
+    """Draw the object as it may be one slice before, and a click in its middle: it is followed from slice to slice.
+
+    Args:
+        channels: (6, S, S), see `models.prompts.channels`.
+        truth: (S, S), the object on this slice.
+        others: (S, S), other objects.
+        rng: of everything random.
+    """
+    before = guess(_resized(truth, rng), others, rng)
+    channels[MASK], channels[MASKED] = before, 1
+    depths = depth(before)
+    row, column = divmod(int(depths.argmax()), len(truth))
+    if truth[row, column]:
+        stamp(channels[POSITIVE], row, column)
+    elif (before & truth).any():
+        stamp(channels[POSITIVE], *deep_cell(depth(before & truth), rng))
+    else:
+        correct(channels, truth, before, rng)
+
+
 def guess(truth: Mask, others: Mask, rng: np.random.Generator) -> Mask:
     """An object with another border: bent here and there, at times too wide or too narrow all around, or flawed."""
     amplitude = np.sqrt(truth.sum()) * np.exp(rng.uniform(np.log(0.02), np.log(0.25)))
@@ -55,6 +76,18 @@ def guess(truth: Mask, others: Mask, rng: np.random.Generator) -> Mask:
     if kind < 0.7:
         return _moved(bent, rng)
     return bent
+
+
+def _resized(mask: Mask, rng: np.random.Generator) -> Mask:
+    """An object two thirds to one and a half times as long, and off its place by about a tenth of that."""
+    cells = np.argwhere(mask)
+    zoom = np.exp(rng.uniform(-0.45, 0.45))
+    middle = cells.mean(0) + 0.1 * np.ptp(cells, axis=0) * rng.standard_normal(2)
+    rows, columns = (
+        np.clip(np.rint((np.arange(len(mask)) - to) * zoom + since), 0, len(mask) - 1).astype(int)
+        for to, since in zip(middle, cells.mean(0), strict=True)
+    )
+    return np.asarray(mask[np.ix_(rows, columns)])
 
 
 def _moved(mask: Mask, rng: np.random.Generator) -> Mask:

@@ -22,7 +22,10 @@ from napari_medseg.models.prompts.shipped import load_network
 
 from . import simulation
 from .cases import Case, Cases
-from .history import corrected
+from .history import carried, corrected
+
+CARRIED = 0.1
+"""Share of corrections that begin with the object of a neighbouring slice."""
 
 
 @dataclass(frozen=True)
@@ -153,18 +156,20 @@ def learn(
 
 
 def beginning(case: Case, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """The channels that a correction begins with: a click, a box, a lasso, a scribble, a flawed mask, many clicks."""
+    """The channels that a correction begins with: a click, a box, a lasso, a scribble, some mask, or many clicks."""
     channels = np.zeros((PROMPT_CHANNELS, *case.truth.shape), np.float32)
     kind = rng.random()
     if case.clicks:
         corrected(channels, case.truth, case.others, case.clicks, rng)
-    elif kind < 0.3:
+    elif kind < CARRIED:
+        carried(channels, case.truth, case.others, rng)
+    elif kind < 0.34:
         mask = simulation.flawed(case.truth, case.others, rng)
         channels[MASK], channels[MASKED] = mask, 1
         simulation.correct(channels, case.truth, mask, rng)
-    elif kind < 0.42:
+    elif kind < 0.44:
         simulation.box(channels, case.truth, rng)
-    elif kind < 0.5:
+    elif kind < 0.52:
         simulation.lasso(channels, case.truth, rng)
     else:
         simulation.correct(channels, case.truth, np.zeros_like(case.truth), rng)
