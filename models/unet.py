@@ -65,7 +65,8 @@ class UNet(nn.Module):
             Logits (B, classes, H, W); in training a list of them, of length one.
         """
         height, width = image.shape[-2:]
-        x = F.pad(image, (0, -width % 16, 0, -height % 16), mode="reflect")
+        missing = -width % 16, -height % 16
+        x = F.pad(image, (0, missing[0], 0, missing[1]), mode="reflect") if any(missing) else image  # it copies
         rows = None if torch.is_grad_enabled() else self.rows_at_once
         logits = (self._at_once(x) if rows is None else self._by_rows(x, rows))[..., :height, :width]
         return [logits] if self.training else logits

@@ -23,7 +23,7 @@ from .tiles import Grid, Tile
 
 Pixels = npt.NDArray[np.float32]
 
-AHEAD = 2
+AHEAD = 1
 """Batches that are read before they are needed."""
 
 TRIMMED = 16
