@@ -2,7 +2,8 @@
 
 The clock runs from the release of the mouse button to the end of the first drawing of the canvas after the answer was
 written; the button is let go of at once, or held as long as a hand holds it. Clicks go on and beside nuclei of an image
-made of a sample, at random; each object gets four.
+made of a sample, at random; each object gets four. Between two clicks the window lives on for as long as a quick hand
+takes (--pause 0: the next one comes as soon as the last one is drawn, while the window is still busy with that).
 Processor time of the window and of the engine is given as well, since it is the same on a busy machine.
 
     xvfb-run -a -s "-screen 0 1600x1100x24" python benchmarks/prompt_latency.py [--clicks 40] [--json FILE]
@@ -27,6 +28,12 @@ SIDES = (512, 4096)
 HELD = (0, 80)
 """ms that the button is held; a hand takes about 80."""
 
+PAUSE = 250
+"""ms between a drawn answer and the next click; a quick hand takes about that."""
+
+LOADING = 16_000
+"""ms after which the engine's trainer, too, has begun to load what it needs, which takes some seconds once."""
+
 AN_OBJECT = 4
 """Clicks that each object gets."""
 
@@ -37,11 +44,12 @@ WARM = 3
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clicks", type=int, default=40, help="for each size")
+    parser.add_argument("--pause", type=int, default=PAUSE, help="ms between a drawn answer and the next click")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="medseg", ignore_cleanup_errors=True) as folder:
         os.environ |= {"MEDSEG_RUNTIME": f"{folder}/run", "MEDSEG_PROJECT": f"{folder}/project", "MEDSEG_IDLE": "5"}
-        figures = measure(options.clicks)
+        figures = measure(options.clicks, options.pause)
     columns = ("held ms", "first", "p50 ms", "p95 ms", "max ms", "window CPU", "engine CPU")
     print(f"{'image':14}" + "".join(f"{column:>12}" for column in columns))
     for image, found in figures.items():
@@ -50,7 +58,7 @@ def main() -> None:
         options.json.write_text(json.dumps(figures, indent=2))
 
 
-def measure(clicks: int) -> dict[str, dict[str, float]]:
+def measure(clicks: int, pause: int = PAUSE) -> dict[str, dict[str, float]]:
     """For each size and way to click: ms from the mouse to the repainted mask, and ms of processor time a click."""
     import napari
 
@@ -62,6 +70,8 @@ def measure(clicks: int) -> dict[str, dict[str, float]]:
     panel = MedSegPanel(viewer)
     viewer.window.add_dock_widget(panel, name="MedSeg")
     until(lambda: panel.state.engine_ready)
+    wait(LOADING)
+    until_quiet(engine_processes())
     sample = samples("fluorescence")[0]
     figures = {}
     for side, held in product(SIDES, HELD):
@@ -72,14 +82,14 @@ def measure(clicks: int) -> dict[str, dict[str, float]]:
         viewer.add_image(np.tile(image, (*times, *(1,) * (image.ndim - 2)))[:side, :side], name=str(side))
         viewer.reset_view()
         panel.controller.prompting.take_up("click")
-        found = session(panel, np.tile(truth, times)[:side, :side], clicks, held)
+        found = session(panel, np.tile(truth, times)[:side, :side], clicks, held, pause)
         figures[f"{side} x {side}, held {held} ms"] = found
     panel.let_go()
     viewer.close()
     return figures
 
 
-def session(panel: Any, truth: np.ndarray, clicks: int, held: int) -> dict[str, float]:
+def session(panel: Any, truth: np.ndarray, clicks: int, held: int, pause: int) -> dict[str, float]:
     """Click on an image whose objects are known."""
     rng = np.random.default_rng(0)
     rows, columns = np.nonzero(truth)
@@ -92,6 +102,7 @@ def session(panel: Any, truth: np.ndarray, clicks: int, held: int) -> dict[str, 
             panel.controller.prompting.accept_object()
             until(lambda: panel.controller.prompting.idle)
             middle = rng.integers(len(rows))
+        wait(pause)
         at = np.clip(
             (rows[middle], columns[middle]) + rng.normal(0, 6, 2) * (number % AN_OBJECT > 0), 0, len(truth) - 1
         )
@@ -128,8 +139,7 @@ def clicked(panel: Any, at: np.ndarray, *, right: bool, held: int) -> float:
     canvas._scene_canvas.events.draw.connect(note, position="last")
     button = Qt.MouseButton.RightButton if right else Qt.MouseButton.LeftButton
     QTest.mousePress(canvas.native, button, Qt.KeyboardModifier.NoModifier, QPoint(round(x), round(y)))
-    if held:
-        QTest.qWait(held)
+    wait(held)
     began = time.perf_counter()
     QTest.mouseRelease(canvas.native, button, Qt.KeyboardModifier.NoModifier, QPoint(round(x), round(y)))
     released = True
@@ -155,6 +165,23 @@ def seconds_of(processes: list[psutil.Process]) -> float:
     """Processor time that processes have used."""
     times = [process.cpu_times() for process in processes]
     return sum(one.user + one.system for one in times)
+
+
+def wait(ms: int) -> None:
+    """Let the window live for so long."""
+    from qtpy.QtTest import QTest
+
+    if ms:
+        QTest.qWait(ms)
+
+
+def until_quiet(processes: list[psutil.Process]) -> None:
+    """Let the window live until processes do little more than tell each other that they live; a minute at most."""
+    for _ in range(60):
+        before = seconds_of(processes)
+        wait(1000)
+        if seconds_of(processes) - before < 0.2:
+            return
 
 
 def until(true: Callable[[], object]) -> None:

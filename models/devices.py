@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import torch
 
@@ -56,3 +57,12 @@ def use_threads(count: int | None = None) -> int:
     count = count or max(1, cores() - 1)
     torch.set_num_threads(count)
     return count
+
+
+def use_one_core() -> None:
+    """Have torch use one core in the thread that calls this, and in threads that begin later as many as before."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    after = threading.Thread(target=torch.set_num_threads, args=(usual,))  # the last number said is that of new threads
+    after.start()
+    after.join()

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from . import candidates, pieces
 from .channels import draw, wanted_signs
-from .network import Answer, PromptNetwork, normalised
+from .network import Answer, PromptNetwork
 from .plane import Plane
 from .prompts import Box, Extent, Lasso, Prompt, Prompts
 from .proposal import Piece, Proposal
 from .rastering import changed_near, deepest, obeyed, raised, sampled
 from .refinement import refined
+from .sight import Sight
 from .window import SIDE, Window
 
 FEW = 4
@@ -26,9 +25,6 @@ FEW = 4
 
 TIGHT = 0.35
 """An object smaller than this share of the window is looked at again, closer."""
-
-KEPT = 16
-"""Windows whose image features are kept between clicks."""
 
 PLAIN = 0.65
 """Intersection over union that the network has to expect of a piece apart from the others."""
@@ -47,14 +43,13 @@ class Answering:
     """
 
     def __init__(self, network: PromptNetwork, device: torch.device, precision: torch.dtype = torch.float32) -> None:
-        self._device, self._precision = device, precision
+        self._device = device
         self._head = deepcopy(network.head).float()  # for gradients, which need all digits
-        self._network = network.eval().to(precision)
-        self._features: OrderedDict[tuple[Plane, Window], list[Tensor]] = OrderedDict()
+        self._sight = Sight(network, device, precision)
 
     def forget(self) -> None:
         """Another image."""
-        self._features.clear()
+        self._sight.forget()
 
     @torch.inference_mode()
     def answer(self, plane: Plane, prompts: Prompts, before: Proposal) -> Proposal:
@@ -145,9 +140,8 @@ class Answering:
         tries = [(window, nothing) for window in (candidates.near(windows, extent) if before.extent else windows)]
         if before.extent:
             tries.append((candidates.around(before.extent), before))
-        features = [torch.cat(maps) for maps in zip(*self._maps(plane, [window for window, _ in tries]), strict=True)]
-        channels = np.stack([self._channels(window, prompts, begun) for window, begun in tries])
-        answer = self._network.answer(features, self._sent(channels))
+        channels = np.stack([_channels(window, prompts, begun) for window, begun in tries])
+        answer = self._sight.answer(plane, [window for window, _ in tries], channels)
         best = int(answer.quality.argmax())
         chosen = slice(best, best + 1)
         view = _View(tries[best][0], Answer(answer.logits[chosen], answer.quality[chosen], answer.last[chosen]))
@@ -159,37 +153,15 @@ class Answering:
         return view
 
     def _look(self, plane: Plane, window: Window, prompts: Prompts, before: Proposal) -> _View:
-        channels = self._channels(window, prompts, before)[None]
-        return _View(window, self._network.answer(self._maps(plane, [window])[0], self._sent(channels)))
+        return _View(window, self._sight.answer(plane, [window], _channels(window, prompts, before)[None]))
 
-    def _channels(self, window: Window, prompts: Prompts, before: Proposal) -> npt.NDArray[np.float32]:
-        """What the prompt branch reads, (6, S, S)."""
-        so_far = np.zeros((2, SIDE, SIDE), np.float32)
-        if before.extent:
-            so_far[0], so_far[1] = sampled(before, window), 1
-        return np.concatenate((draw(prompts, window), so_far))
 
-    def _maps(self, plane: Plane, windows: list[Window]) -> list[list[Tensor]]:
-        """The image's features in each window, each a batch of one; those not known yet are made in one go."""
-        unknown = [window for window in windows if (plane, window) not in self._features]
-        if unknown:
-            looks = [plane.look(window) for window in unknown]
-            image, inside = (torch.stack(parts).to(self._device) for parts in zip(*looks, strict=True))
-            image = normalised(image, inside).to(self._precision, memory_format=torch.channels_last)
-            for window in unknown:
-                self._features[plane, window] = []
-            for maps in self._network.features(image):
-                for number, window in enumerate(unknown):
-                    self._features[plane, window].append(maps[number : number + 1])
-        found = [self._features[plane, window] for window in windows]
-        for window in windows:
-            self._features.move_to_end((plane, window))
-        while len(self._features) > KEPT:
-            self._features.popitem(last=False)
-        return found
-
-    def _sent(self, channels: npt.NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(channels).to(self._device, self._precision, memory_format=torch.channels_last)
+def _channels(window: Window, prompts: Prompts, before: Proposal) -> npt.NDArray[np.float32]:
+    """What the prompt branch reads, (6, S, S)."""
+    so_far = np.zeros((2, SIDE, SIDE), np.float32)
+    if before.extent:
+        so_far[0], so_far[1] = sampled(before, window), 1
+    return np.concatenate((draw(prompts, window), so_far))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,98 @@
+"""What the network says of a plane, seen through windows; image features are kept between clicks."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..devices import cores, use_one_core
+from .network import Answer, PromptNetwork, normalised
+from .plane import Plane
+from .window import Window
+
+KEPT = 16
+"""Windows whose image features are kept between clicks."""
+
+Maps = list[Tensor]
+"""Image features of one window, a batch of one, finest first."""
+
+
+class Sight:
+    """The network, looking.
+
+    On processors, several windows are looked through at the same time, each by a thread that computes alone: threads
+    that share the work inside of one window would wait for each other whenever something else needs a core.
+
+    Args:
+        network: in evaluation mode, on the device.
+        device: where it runs.
+        precision: that it computes in.
+    """
+
+    def __init__(self, network: PromptNetwork, device: torch.device, precision: torch.dtype = torch.float32) -> None:
+        self._device, self._precision = device, precision
+        self._network = network.eval().to(precision)
+        self._features: OrderedDict[tuple[Plane, Window], Maps] = OrderedDict()
+        self._alone = 1 if device.type != "cpu" else cores()  # parts that are looked through at the same time
+        self._threads = ThreadPoolExecutor(self._alone, "windows", initializer=use_one_core)
+
+    def forget(self) -> None:
+        """Another image."""
+        self._features.clear()
+
+    def answer(self, plane: Plane, windows: Sequence[Window], channels: npt.NDArray[np.float32]) -> Answer:
+        """Look through some windows.
+
+        Args:
+            plane: of the image.
+            windows: N of them.
+            channels: (N, 6, S, S), what the prompt branch reads in each, see `channels`.
+
+        Returns:
+            A batch of N.
+        """
+        known = [self._features.get((plane, window)) for window in windows]
+        shares = np.array_split(np.arange(len(windows)), min(self._alone, len(windows)))
+        given = [(plane, [windows[n] for n in share], [known[n] for n in share], channels[share]) for share in shares]
+        if len(given) == 1:
+            found = [self._part(*given[0])]
+        else:
+            found = list(self._threads.map(lambda part: self._part(*part), given))
+        self._remember(plane, windows, [maps for part, _ in found for maps in part])
+        answers = [answer for _, answer in found]
+        if len(answers) == 1:
+            return answers[0]
+        parts = zip(*((answer.logits, answer.quality, answer.last) for answer in answers), strict=True)
+        return Answer(*(torch.cat(part) for part in parts))
+
+    @torch.inference_mode()
+    def _part(
+        self, plane: Plane, windows: list[Window], known: list[Maps | None], channels: npt.NDArray[np.float32]
+    ) -> tuple[list[Maps], Answer]:
+        """The features of some windows, made in one go where they are not known, and what the network says."""
+        unknown = [window for window, maps in zip(windows, known, strict=True) if maps is None]
+        made = iter(self._seen(plane, unknown) if unknown else ())
+        each = [next(made) if maps is None else maps for maps in known]
+        together = each[0] if len(each) == 1 else [torch.cat(maps) for maps in zip(*each, strict=True)]
+        sent = torch.from_numpy(channels).to(self._device, self._precision, memory_format=torch.channels_last)
+        return each, self._network.answer(together, sent)
+
+    def _seen(self, plane: Plane, windows: list[Window]) -> list[Maps]:
+        looks = [plane.look(window) for window in windows]
+        image, inside = (torch.stack(parts).to(self._device) for parts in zip(*looks, strict=True))
+        image = normalised(image, inside).to(self._precision, memory_format=torch.channels_last)
+        levels = self._network.features(image)
+        return [[level[number : number + 1] for level in levels] for number in range(len(windows))]
+
+    def _remember(self, plane: Plane, windows: Sequence[Window], maps: list[Maps]) -> None:
+        for window, made in zip(windows, maps, strict=True):
+            self._features[plane, window] = made
+            self._features.move_to_end((plane, window))
+        while len(self._features) > KEPT:
+            self._features.popitem(last=False)
