@@ -46,7 +46,7 @@ class MedSeg:
         from napari_medseg.models.prompts.shipped import SHIPPED
 
         torch.set_num_threads(threads)
-        self._segmenter = PromptSegmenter.load(weights, device=device)
+        self._segmenter = PromptSegmenter.load(weights, device=device, threads=threads)
         self.settings = f"weights {hashlib.sha256((weights or SHIPPED).read_bytes()).hexdigest()[:12]}"
 
     def start(self, image: MedicalImage) -> None:

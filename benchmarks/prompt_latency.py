@@ -4,7 +4,8 @@ The clock runs from the release of the mouse button to the end of the first draw
 written; the button is let go of at once, or held as long as a hand holds it. Clicks go on and beside nuclei of an image
 made of a sample, at random; each object gets four. Between two clicks the window lives on for as long as a quick hand
 takes (--pause 0: the next one comes as soon as the last one is drawn, while the window is still busy with that).
-Processor time of the window and of the engine is given as well, since it is the same on a busy machine.
+Processor time of the window and of the engine is given as well, since it is the same on a busy machine; what they do
+in the pauses is in it.
 
     xvfb-run -a -s "-screen 0 1600x1100x24" python benchmarks/prompt_latency.py [--clicks 40] [--json FILE]
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
@@ -50,7 +51,7 @@ def cores() -> int:
 
 
 def use_threads(count: int | None = None) -> int:
-    """Tell torch how many cores it may use: by default all but one, which the window keeps; returns the number.
+    """Tell torch how many cores it may use: by default all but one, so that a window stays smooth; returns the number.
 
     Torch counts them for each thread that calls this.
     """
@@ -59,10 +60,26 @@ def use_threads(count: int | None = None) -> int:
     return count
 
 
-def use_one_core() -> None:
-    """Have torch use one core in the thread that calls this, and in threads that begin later as many as before."""
+def threads_of_one_core(count: int, name: str) -> ThreadPoolExecutor:
+    """Threads that have begun, in each of which torch uses one core.
+
+    A thread takes over what torch was told last, by whatever thread; so another one that begins at this very moment may
+    use one core, too, until it is told otherwise.
+    """
+    threads, together = ThreadPoolExecutor(count, name), threading.Barrier(count)
+
+    def begin() -> None:
+        torch.get_num_threads()  # takes it over
+        together.wait()
+
     usual = torch.get_num_threads()
     torch.set_num_threads(1)
-    after = threading.Thread(target=torch.set_num_threads, args=(usual,))  # the last number said is that of new threads
-    after.start()
-    after.join()
+    try:
+        for begun in [threads.submit(begin) for _ in range(count)]:
+            begun.result()
+    except BaseException:
+        together.abort()
+        raise
+    finally:
+        torch.set_num_threads(usual)
+    return threads

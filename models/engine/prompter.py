@@ -204,7 +204,7 @@ def _load() -> Any:
 def _take_threads() -> None:
     from ..devices import use_threads
 
-    use_threads()  # with the window's core, too, they would wait for each other while it draws the prompt
+    use_threads()  # threads that share one window's work would wait for each other while the panel draws
 
 
 def _warm() -> None:

@@ -40,12 +40,19 @@ class Answering:
         network: in evaluation mode, on the device.
         device: where it runs.
         precision: that it computes in.
+        threads: that look through windows on a processor; as many as there are cores by default.
     """
 
-    def __init__(self, network: PromptNetwork, device: torch.device, precision: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        network: PromptNetwork,
+        device: torch.device,
+        precision: torch.dtype = torch.float32,
+        threads: int | None = None,
+    ) -> None:
         self._device = device
         self._head = deepcopy(network.head).float()  # for gradients, which need all digits
-        self._sight = Sight(network, device, precision)
+        self._sight = Sight(network, device, precision, threads)
 
     def forget(self) -> None:
         """Another image."""

@@ -47,15 +47,20 @@ class PromptSegmenter:
         self._answers: OrderedDict[tuple[tuple[int, ...], Prompts], Proposal] = OrderedDict()
 
     @classmethod
-    def load(cls, path: Path | str | None = None, device: str = "auto") -> PromptSegmenter:
+    def load(cls, path: Path | str | None = None, device: str = "auto", threads: int | None = None) -> PromptSegmenter:
         """With the weights that come with the package, or those of a file.
+
+        Args:
+            path: of the file.
+            device: "auto", "cpu", "cuda" or "mps".
+            threads: that look on a processor, each at other windows; as many as there are cores by default.
 
         Raises:
             ModelError: the file cannot be used, or there is no such device.
         """
         chosen = choose_device(device)
         network = load_network(path).fold().to(chosen, memory_format=torch.channels_last)
-        return cls(Answering(network, chosen, fastest_precision(chosen)))
+        return cls(Answering(network, chosen, fastest_precision(chosen), threads))
 
     def start(
         self,

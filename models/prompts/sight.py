@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..devices import cores, use_one_core
+from ..devices import cores, threads_of_one_core
 from .network import Answer, PromptNetwork, normalised
 from .plane import Plane
 from .window import Window
@@ -26,21 +25,28 @@ Maps = list[Tensor]
 class Sight:
     """The network, looking.
 
-    On processors, several windows are looked through at the same time, each by a thread that computes alone: threads
-    that share the work inside of one window would wait for each other whenever something else needs a core.
+    On processors, several windows are looked through at the same time, by threads that each compute alone: threads that
+    share the work inside of one window would wait for each other whenever something else needs a core.
 
     Args:
         network: in evaluation mode, on the device.
         device: where it runs.
         precision: that it computes in.
+        threads: that look on a processor; as many as there are cores by default.
     """
 
-    def __init__(self, network: PromptNetwork, device: torch.device, precision: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        network: PromptNetwork,
+        device: torch.device,
+        precision: torch.dtype = torch.float32,
+        threads: int | None = None,
+    ) -> None:
         self._device, self._precision = device, precision
         self._network = network.eval().to(precision)
         self._features: OrderedDict[tuple[Plane, Window], Maps] = OrderedDict()
-        self._alone = 1 if device.type != "cpu" else cores()  # parts that are looked through at the same time
-        self._threads = ThreadPoolExecutor(self._alone, "windows", initializer=use_one_core)
+        self._parts = 1 if device.type != "cpu" else threads or cores()
+        self._threads = threads_of_one_core(self._parts, "windows") if self._parts > 1 else None
 
     def forget(self) -> None:
         """Another image."""
@@ -58,10 +64,10 @@ class Sight:
             A batch of N.
         """
         known = [self._features.get((plane, window)) for window in windows]
-        shares = np.array_split(np.arange(len(windows)), min(self._alone, len(windows)))
+        shares = np.array_split(np.arange(len(windows)), min(self._parts, len(windows)))
         given = [(plane, [windows[n] for n in share], [known[n] for n in share], channels[share]) for share in shares]
-        if len(given) == 1:
-            found = [self._part(*given[0])]
+        if self._threads is None or len(given) == 1:
+            found = [self._part(*part) for part in given]
         else:
             found = list(self._threads.map(lambda part: self._part(*part), given))
         self._remember(plane, windows, [maps for part, _ in found for maps in part])

@@ -23,7 +23,7 @@ from .tiles import Grid, Tile
 
 Pixels = npt.NDArray[np.float32]
 
-AHEAD = 1
+AHEAD = 2
 """Batches that are read before they are needed."""
 
 TRIMMED = 16
@@ -105,9 +105,11 @@ def run(
                     for block in blocks:
                         sink.put(block)
             steps.advance(len(taken))
-            if (count + len(taken)) // TRIMMED > count // TRIMMED:
+            read = len(taken)
+            del taken, asked, answers, answer, pixels, blocks  # before the next ones are read
+            if (count + read) // TRIMMED > count // TRIMMED:
                 give_back()
-            count += len(taken)
+            count += read
 
 
 def _read_ahead(
@@ -125,6 +127,7 @@ def _read_ahead(
                 return
             tile, pixels = waiting.popleft()
             yield tile, pixels.result()
+            del pixels
     finally:
         for _, pixels in waiting:
             pixels.cancel()
@@ -141,6 +144,7 @@ def _batches(
         taken.append((tile, None if empty and not first else pixels, empty))
         asked, first = asked + (not empty or first), False
         if asked >= batch.size or len(taken) >= 8 * batch.size:
+            del pixels
             yield taken
             taken, asked = [], 0
     if taken:

@@ -208,8 +208,9 @@ class Prompting:
         prompt = Point(into(image, at), press.positive, plane)
         if self._turns.idle:
             self._with_answer = prompt
-            self._background.post_after(SOON, partial(self._draw_alone, prompt))
         self._turns.add(Turn(partial(self._answering.give, image, prompt, object(), final=True), None, prompt))
+        if self._with_answer is prompt:
+            self._background.post_after(SOON, partial(self._draw_alone, prompt))
         self._show()
 
     def _remove_at(self, image: Any, plane: tuple[int, ...], at: tuple[float, float]) -> None:
@@ -288,7 +289,8 @@ class Prompting:
     def _draw_alone(self, prompt: Prompt) -> None:
         """Draw a click whose answer takes long."""
         if self._with_answer is prompt:
-            self._turn_ended()
+            self._with_answer = None
+            self._show()
 
     def _draw(self) -> None:
         self._drawing = False

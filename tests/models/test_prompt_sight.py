@@ -27,15 +27,14 @@ def channels(count: int) -> np.ndarray:
     return np.random.default_rng(1).random((count, PROMPT_CHANNELS, SIDE, SIDE)).astype(np.float32)
 
 
-@pytest.mark.parametrize("cores", [2, 3, 8])
+@pytest.mark.parametrize("threads", [2, 3, 8])
 def test_windows_looked_through_at_the_same_time_say_what_they_say_one_by_one(
-    network: PromptNetwork, plane: Plane, monkeypatch: pytest.MonkeyPatch, cores: int
+    network: PromptNetwork, plane: Plane, threads: int
 ) -> None:
     given = channels(len(WINDOWS))
     alone = [Sight(network, CPU).answer(plane, [window], given[n : n + 1]) for n, window in enumerate(WINDOWS)]
-    monkeypatch.setattr("napari_medseg.models.prompts.sight.cores", lambda: cores)
 
-    together = Sight(network, CPU).answer(plane, WINDOWS, given)
+    together = Sight(network, CPU, threads=threads).answer(plane, WINDOWS, given)
 
     for part in ("logits", "quality", "last"):
         expected = torch.cat([getattr(answer, part) for answer in alone])

@@ -50,6 +50,7 @@ def carried(channels: Channels, truth: Mask, others: Mask, rng: np.random.Genera
         rng: of everything random.
     """
     before = guess(_resized(truth, rng), others, rng)
+    before = before if before.any() else truth
     channels[MASK], channels[MASKED] = before, 1
     depths = depth(before)
     row, column = divmod(int(depths.argmax()), len(truth))

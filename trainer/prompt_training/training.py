@@ -25,7 +25,7 @@ from .cases import Case, Cases
 from .history import carried, corrected
 
 CARRIED = 0.1
-"""Share of corrections that begin with the object of a neighbouring slice."""
+"""Share of corrections that only begin, and do so with the object of a neighbouring slice."""
 
 
 @dataclass(frozen=True)
