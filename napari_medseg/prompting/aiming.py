@@ -47,6 +47,20 @@ def is_inside(image: Any, at: Position) -> bool:
     return all(-0.5 <= x < side - 0.5 for x, side in zip(at, mask_shape(image)[-2:], strict=True))
 
 
+def check_pixel(image: Any, plane: Plane, at: Position) -> None:
+    """That a position is on a pixel in which there is something to be seen.
+
+    Raises:
+        PromptError: it is outside, or the pixel holds no number; those that are not in memory are taken to hold one.
+    """
+    if not is_inside(image, at):
+        raise PromptError("That was outside the image; nothing was changed.")
+    if isinstance(image.data, np.ndarray) and image.data.dtype.kind == "f":
+        row, column = (round(x) for x in into(image, at))
+        if not np.isfinite(image.data[(*plane, row, column)]).any():
+            raise PromptError("The image has no value at this pixel; nothing was changed. Click on one beside it.")
+
+
 def into(image: Any, at: Position) -> Position:
     """The nearest position on a pixel of the image."""
     row, column = (min(max(x, 0.0), side - 1.0) for x, side in zip(at, mask_shape(image)[-2:], strict=True))

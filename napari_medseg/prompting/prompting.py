@@ -17,7 +17,7 @@ from ..image_layers import is_image, is_large
 from ..looking.camera import bring_into_view
 from ..masks import Mask, Masks
 from ..state import PanelState
-from .aiming import canvas_pixels, into, is_inside, middle_of_view, position_in, shown_plane
+from .aiming import canvas_pixels, check_pixel, into, is_inside, middle_of_view, position_in, shown_plane
 from .answering import Answering
 from .asking import Asking
 from .foresight import Foresight
@@ -196,8 +196,8 @@ class Prompting:
         try:
             image, plane = self._aim()
             at = position_in(image, press.world)
-            if not is_inside(image, at):
-                raise PromptError("That was outside the image; nothing was changed.")
+            if not press.removing:
+                check_pixel(image, plane, at)
         except PromptError as error:
             self._state.notice = str(error)
             return

@@ -53,6 +53,20 @@ def test_clicks_that_mean_nothing_say_so_and_change_nothing(start: Any, panel: A
     assert found(hand)
 
 
+def test_a_click_where_the_image_has_no_value_says_so_and_changes_nothing(
+    start: Any, panel: Any, discs: np.ndarray
+) -> None:
+    image = discs.astype(np.float32)
+    image[10:18, 100:110] = np.nan
+    hand = start(image)
+
+    hand.click((14, 105))
+
+    assert "no value at this pixel" in panel.state.notice
+    assert panel.state.mask is None
+    assert found(hand)
+
+
 def test_contradictory_clicks_leave_the_last_word_and_can_be_undone(start: Any, panel: Any, discs: np.ndarray) -> None:
     hand = start(discs)
     hand.click(FIRST)
