@@ -13,6 +13,7 @@ from napari_medseg.models.prompts.network import PROMPT_CHANNELS, PromptNetwork
 from napari_medseg.models.prompts.shipped import load_network, save_network
 from napari_medseg.models.prompts.window import SIDE
 from napari_medseg.trainer.prompt_training import simulation
+from napari_medseg.trainer.prompt_training.averaging import main as average
 from napari_medseg.trainer.prompt_training.cases import Cases
 from napari_medseg.trainer.prompt_training.training import (
     PromptConfig,
@@ -204,3 +205,23 @@ def fresh_network() -> PromptNetwork:
 
     torch.manual_seed(0)
     return PromptNetwork()
+
+
+def test_the_mean_of_weights_lies_between_them_and_has_its_own_batch_statistics(pack: Path, tmp_path: Path) -> None:
+    parts = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        save_network(PromptNetwork(), tmp_path / f"{seed}.safetensors")
+        parts.append(PromptNetwork.state_dict(load_network(tmp_path / f"{seed}.safetensors")))
+    files = [str(tmp_path / f"{seed}.safetensors") for seed in range(2)]
+    torch.manual_seed(9)
+
+    average([*files, "--data", str(pack), "-o", str(tmp_path / "mean"), "--drawn", "2", "--batches", "1"])
+
+    mean = load_network(tmp_path / "mean").state_dict()
+    torch.testing.assert_close(
+        mean["prompt_stem.weight"], sum(part["prompt_stem.weight"] for part in parts) / 2, rtol=0, atol=1e-3
+    )
+    measured = mean["image_stem.1.running_mean"]
+    assert measured.abs().max() > 0
+    assert not torch.equal(measured, parts[0]["image_stem.1.running_mean"])
