@@ -16,6 +16,7 @@ from napari_medseg.trainer.config import FineTuneConfig
 from napari_medseg.trainer.project import default_project
 
 from .activity import ActivityDock
+from .canvas_context import CanvasContext
 from .closing import ClosingGuard
 from .controller import PanelController
 from .guidance import next_step
@@ -118,6 +119,7 @@ class MedSegPanel(QWidget):
         self._lay_out()
         self._bind_keys()
         self._activity = ActivityDock(self, self.state)
+        self._context = CanvasContext(self, viewer)
         self._poll = QTimer(self, interval=POLL)
         self._poll.timeout.connect(self.controller.learning.poll)
         self._poll.start()
@@ -147,6 +149,7 @@ class MedSegPanel(QWidget):
             self._poll.stop()
             self._closing.let_go()
             self._activity.close()
+            self._context.let_go()
             self.controller.close(lose=lose)
 
     def showEvent(self, event: Any) -> None:
