@@ -124,14 +124,32 @@ class Mouse:
             yield from self._pull(event)
 
     def _click(self, event: Any, press: Press, pressed_at: Sequence[float]) -> Generator[None, None, None]:
-        farthest = 0.0
+        """A click, or a pull that moves the view.
+
+        The view is moved here and not by napari, which at each press would draw the scene once to see what was hit and
+        once more to show it, and which would move the view along with the trembling of a hand.
+        """
+        event.handled = True
+        pulled = False
         self._foreseen(press)
         yield
         while event.type == "mouse_move":
-            farthest = max(farthest, math.dist(pressed_at, event.pos))
+            event.handled = True
+            pulled = pulled or math.dist(pressed_at, event.pos) > JITTER
+            if pulled:
+                self._move_view(press.world, event.position)
             yield
-        if max(farthest, math.dist(pressed_at, event.pos)) <= JITTER:
+        event.handled = True
+        if not pulled and math.dist(pressed_at, event.pos) <= JITTER:
             self._clicked(press)
+
+    def _move_view(self, held: Sequence[float], at: Sequence[float]) -> None:
+        """Bring the place in the world that is held back under the mouse."""
+        camera, shown = self._viewer.camera, self._viewer.dims.displayed
+        away = [at[axis] - held[axis] for axis in shown]
+        center = list(camera.center)
+        center[-len(away) :] = [middle - by for middle, by in zip(center[-len(away) :], away, strict=True)]
+        camera.center = tuple(center)
 
     def _pull(self, event: Any) -> Generator[None, None, None]:
         event.handled = True  # or the view would move along

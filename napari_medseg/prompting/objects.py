@@ -53,6 +53,7 @@ class Objects:
         self._in_work: dict[Mask, ObjectInWork] = {}
         self._earlier: OrderedDict[tuple[Mask, Prompts], ObjectInWork] = OrderedDict()
         self._highest: dict[Mask, int] = {}
+        self._new_label: tuple[int, int] | None = None  # picked before an object began, and the label that it has
         self.ours = False  # whether it is ourselves who change the mask
         masks.gone.connect(self.forget)
         editing.changed.connect(self._changed)
@@ -85,6 +86,16 @@ class Objects:
         for plane, known in work.planes.items():
             known.changed(mask.layer.data[plane], known.box)
         self._state.label = work.label
+
+    def pick_label(self) -> None:
+        """Pick the label of the object that began last, unless another one was picked meanwhile.
+
+        Not when it begins: napari draws the image anew for that, and takes the processor from the answer.
+        """
+        if self._new_label is not None:
+            (before, label), self._new_label = self._new_label, None
+            if self._state.label == before:
+                self._state.label = label
 
     def wrote(self, mask: Mask, label: int) -> None:
         """The mask has this label now."""
@@ -209,7 +220,7 @@ class Objects:
     def _begin(self, mask: Mask, then: Callable[[ObjectInWork], None], failed: Callable[[str], None]) -> None:
         def begin(label: int, *, alone: bool) -> None:
             work = self._in_work[mask] = ObjectInWork(label, alone)
-            self._state.label = label
+            self._new_label = self._state.label, label
             then(work)
 
         if self._state.own_labels:

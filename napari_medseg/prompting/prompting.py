@@ -32,7 +32,7 @@ from .turns import Turn, Turns
 REACH = 9.0
 """Pixels of the screen within which a prompt is meant."""
 
-SOON = 0.1
+SOON = 0.2
 """Seconds within which most clicks are answered. Until then a click is not drawn by itself: drawing twice takes the
 processor away from the answer."""
 
@@ -104,6 +104,11 @@ class Prompting:
     def idle(self) -> bool:
         """Whether all that was asked for is answered."""
         return self._turns.idle
+
+    @property
+    def settled(self) -> bool:
+        """Whether, beside that, the prompts that were given are drawn: that comes a moment after the answer."""
+        return self.idle and not self._drawing and self._with_answer is None
 
     def take_up(self, name: str) -> None:
         """Have the mouse give prompts with a tool; the one that is up already is put down."""
@@ -276,7 +281,9 @@ class Prompting:
         self._shown = (image, shown) if image in self.viewer.layers and (shown or self._state.prompt_tool) else None
         if self._shown is None:
             self._overlay.hide()
-        elif not self._drawing and self._with_answer is None:
+        elif self._with_answer is not None:
+            return
+        elif not self._drawing:
             self._drawing = True
             self._background.post(self._draw)  # later: the predictor is asked first, and looks meanwhile
         self._state.object_about = self._objects.about(mask)
@@ -284,6 +291,7 @@ class Prompting:
 
     def _turn_ended(self) -> None:
         self._with_answer = None
+        self._objects.pick_label()
         self._show()
 
     def _draw_alone(self, prompt: Prompt) -> None:

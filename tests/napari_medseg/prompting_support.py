@@ -80,8 +80,8 @@ class Hand:
         self.wait()
 
     def wait(self) -> None:
-        """Until everything that was asked is answered."""
-        self._until(lambda: self.panel.controller.prompting.idle)
+        """Until everything that was asked is answered, and drawn."""
+        self._until(lambda: self.panel.controller.prompting.settled)
 
     def point(self, at: Position) -> QPoint:
         """Where on the canvas a position of the chosen image is."""

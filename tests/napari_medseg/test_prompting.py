@@ -195,6 +195,37 @@ class TestTools:
         assert panel.state.mask is None
         assert hand.viewer.camera.center != middle
 
+    @pytest.mark.parametrize("right", [False, True])
+    def test_a_pull_keeps_what_it_holds_under_the_mouse(self, panel: Any, hand: Hand, press: Any, right: bool) -> None:
+        take_up(panel, press, "click")
+        to, zoom = hand.point((40, 50)), hand.viewer.camera.zoom
+        hand.press(FIRST, right=right)
+
+        hand.move((40, 50))
+
+        held = hand.point(FIRST)
+        assert abs(held.x() - to.x()) <= 1
+        assert abs(held.y() - to.y()) <= 1
+        assert hand.viewer.camera.zoom == zoom
+        hand.release((40, 50), right=right)
+
+    def test_a_click_of_a_trembling_hand_moves_nothing_and_needs_no_drawing_to_see_what_it_hit(
+        self, panel: Any, hand: Hand, press: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        take_up(panel, press, "click")
+        looked: list[Any] = []
+        monkeypatch.setattr(hand.viewer.window._qt_viewer.canvas._scene_canvas, "visual_at", looked.append)
+        middle = hand.viewer.camera.center
+        hand.press(FIRST)
+        hand.move((FIRST[0] + 0.3, FIRST[1] + 0.2))
+
+        hand.release(FIRST)
+        hand.wait()
+
+        assert is_disc(panel, 1, FIRST)
+        assert hand.viewer.camera.center == middle
+        assert not looked
+
     @pytest.mark.parametrize(("key", "name"), [("Q", "click"), ("W", "scribble"), ("R", "box"), ("T", "lasso")])
     def test_keys_take_tools_up_and_put_them_down(self, panel: Any, hand: Hand, key: str, name: str) -> None:
         hand.type(getattr(Qt.Key, f"Key_{key}"))
