@@ -95,6 +95,11 @@ class Answer:
     quality: Tensor
     last: Tensor
 
+    def one(self, number: int) -> Answer:
+        """That of one of the batch, as a batch of one."""
+        only = slice(number, number + 1)
+        return Answer(self.logits[only], self.quality[only], self.last[only])
+
 
 def normalised(image: Tensor, inside: Tensor) -> Tensor:
     """A window with mean 0 and deviation 1 over all channels of its pixels; 0 outside the image.

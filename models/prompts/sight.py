@@ -15,11 +15,14 @@ from .network import Answer, PromptNetwork, normalised
 from .plane import Plane
 from .window import Window
 
-KEPT = 16
+KEPT = 24
 """Windows whose image features are kept between clicks."""
 
 Maps = list[Tensor]
 """Image features of one window, a batch of one, finest first."""
+
+_Key = tuple[Plane, Window, int]
+"""What of an image was looked at, and with how many cells along a side."""
 
 
 class Sight:
@@ -44,7 +47,7 @@ class Sight:
     ) -> None:
         self._device, self._precision = device, precision
         self._network = network.eval().to(precision)
-        self._features: OrderedDict[tuple[Plane, Window], Maps] = OrderedDict()
+        self._features: OrderedDict[_Key, Maps] = OrderedDict()
         self._parts = 1 if device.type != "cpu" else threads or cores()
         self._threads = threads_of_one_core(self._parts, "windows") if self._parts > 1 else None
 
@@ -58,19 +61,20 @@ class Sight:
         Args:
             plane: of the image.
             windows: N of them.
-            channels: (N, 6, S, S), what the prompt branch reads in each, see `channels`.
+            channels: (N, 6, S, S), what the prompt branch reads in each, see `channels`, with S cells along a side.
 
         Returns:
             A batch of N.
         """
-        known = [self._features.get((plane, window)) for window in windows]
+        keys = [(plane, window, channels.shape[-1]) for window in windows]
+        known = [self._features.get(key) for key in keys]
         shares = np.array_split(np.arange(len(windows)), min(self._parts, len(windows)))
         given = [(plane, [windows[n] for n in share], [known[n] for n in share], channels[share]) for share in shares]
         if self._threads is None or len(given) == 1:
             found = [self._part(*part) for part in given]
         else:
             found = list(self._threads.map(lambda part: self._part(*part), given))
-        self._remember(plane, windows, [maps for part, _ in found for maps in part])
+        self._remember(keys, [maps for part, _ in found for maps in part])
         answers = [answer for _, answer in found]
         if len(answers) == 1:
             return answers[0]
@@ -83,22 +87,22 @@ class Sight:
     ) -> tuple[list[Maps], Answer]:
         """The features of some windows, made in one go where they are not known, and what the network says."""
         unknown = [window for window, maps in zip(windows, known, strict=True) if maps is None]
-        made = iter(self._seen(plane, unknown) if unknown else ())
+        made = iter(self._seen(plane, unknown, channels.shape[-1]) if unknown else ())
         each = [next(made) if maps is None else maps for maps in known]
         together = each[0] if len(each) == 1 else [torch.cat(maps) for maps in zip(*each, strict=True)]
         sent = torch.from_numpy(channels).to(self._device, self._precision, memory_format=torch.channels_last)
         return each, self._network.answer(together, sent)
 
-    def _seen(self, plane: Plane, windows: list[Window]) -> list[Maps]:
-        looks = [plane.look(window) for window in windows]
+    def _seen(self, plane: Plane, windows: list[Window], side: int) -> list[Maps]:
+        looks = [plane.look(window, side) for window in windows]
         image, inside = (torch.stack(parts).to(self._device) for parts in zip(*looks, strict=True))
         image = normalised(image, inside).to(self._precision, memory_format=torch.channels_last)
         levels = self._network.features(image)
         return [[level[number : number + 1] for level in levels] for number in range(len(windows))]
 
-    def _remember(self, plane: Plane, windows: Sequence[Window], maps: list[Maps]) -> None:
-        for window, made in zip(windows, maps, strict=True):
-            self._features[plane, window] = made
-            self._features.move_to_end((plane, window))
+    def _remember(self, keys: list[_Key], maps: list[Maps]) -> None:
+        for key, made in zip(keys, maps, strict=True):
+            self._features[key] = made
+            self._features.move_to_end(key)
         while len(self._features) > KEPT:
             self._features.popitem(last=False)

@@ -13,12 +13,12 @@ from scipy import ndimage
 from napari_medseg.models.errors import ImageError, ModelError, PromptError
 from napari_medseg.models.image import MedicalImage
 from napari_medseg.models.prompts import Prompts, PromptSegmenter
-from napari_medseg.models.prompts.answering import Answering
+from napari_medseg.models.prompts.answering import CHOSEN, GLANCE, Answering
 from napari_medseg.models.prompts.network import PROMPT_CHANNELS, PromptNetwork
 from napari_medseg.models.prompts.plane import Plane
 from napari_medseg.models.prompts.refinement import refined
 from napari_medseg.models.prompts.shipped import SHIPPED, load_network
-from napari_medseg.models.prompts.window import Window
+from napari_medseg.models.prompts.window import SIDE, Window
 from napari_medseg.phantom import ORGANS, ct_phantom, ct_phantom_organs
 
 Array = npt.NDArray[np.generic]
@@ -61,6 +61,24 @@ def test_a_nucleus_of_30_pixels_is_found_in_4096(segmenter: PromptSegmenter) -> 
     image[1900:2100, 2900:3100] = picture(truth[1900:2100, 2900:3100])
     segmenter.start(image)
     assert iou(segmenter.update(Prompts().click((2000, 3000)).click((2004, 3004))), truth) > 0.6
+
+
+def test_at_a_first_click_all_windows_are_glanced_at_and_the_best_few_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    segmenter = PromptSegmenter.load(device="cpu", threads=1)
+    network = segmenter._answering._sight._network
+    seen: list[tuple[int, int]] = []
+    features = network.features
+    monkeypatch.setattr(network, "features", lambda image: (seen.append(image.shape[::3]), features(image))[1])
+    truth = disc((512, 512), (256, 256), 30)
+    segmenter.start(picture(truth))
+
+    mask = segmenter.update(Prompts().click((256.0, 256.0)))
+
+    assert iou(mask, truth) > 0.8
+    assert sum(count for count, side in seen if side == GLANCE) == 5  # 32, 64, ... pixels, and the whole image
+    assert sum(count for count, side in seen if side == SIDE) <= CHOSEN + 1
 
 
 def test_fewer_digits_change_single_pixels_of_the_border_only() -> None:

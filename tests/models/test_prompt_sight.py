@@ -23,8 +23,8 @@ def plane() -> Plane:
     return Plane(np.random.default_rng(0).integers(0, 255, (120, 130, 1), np.uint8), LIMITS)
 
 
-def channels(count: int) -> np.ndarray:
-    return np.random.default_rng(1).random((count, PROMPT_CHANNELS, SIDE, SIDE)).astype(np.float32)
+def channels(count: int, side: int = SIDE) -> np.ndarray:
+    return np.random.default_rng(1).random((count, PROMPT_CHANNELS, side, side)).astype(np.float32)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 8])
@@ -55,6 +55,18 @@ def test_what_is_known_of_a_window_is_not_made_again_until_it_is_forgotten(
     sight.forget()
     sight.answer(plane, WINDOWS[:1], channels(1))
     assert sum(made) == 4
+
+
+def test_a_window_seen_with_fewer_cells_is_not_taken_for_the_same_with_more(
+    network: PromptNetwork, plane: Plane
+) -> None:
+    sight = Sight(network, CPU)
+    for side in (SIDE // 2, SIDE, SIDE // 2):
+        answer = sight.answer(plane, WINDOWS[:1], channels(1, side))
+        alone = Sight(network, CPU).answer(plane, WINDOWS[:1], channels(1, side))
+
+        assert answer.logits.shape == (1, 1, side, side)
+        torch.testing.assert_close(answer.logits, alone.logits)
 
 
 def test_only_the_windows_used_last_are_kept(network: PromptNetwork, plane: Plane) -> None:
