@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from napari_medseg.models.devices import fastest_precision
 from napari_medseg.models.prompts.channels import MASK, MASKED, NEGATIVE, POSITIVE, stamp
 from napari_medseg.models.prompts.network import PROMPT_CHANNELS, Answer, PromptNetwork, normalised
 from napari_medseg.models.prompts.shipped import load_network
@@ -141,7 +142,8 @@ def learn(
     cells = torch.tensor([case.cells for case in batch])
     prompts = np.stack([beginning(case, rng) for case in batch])  # (B, 6, S, S)
     losses, scores = [], []
-    with torch.autocast(image.device.type, torch.bfloat16):
+    precision = fastest_precision(image.device)
+    with torch.autocast(image.device.type, precision, enabled=precision is not torch.float32):
         features = network.features(normalised(image, inside).to(memory_format=torch.channels_last))
         for round_ in range(rounds):
             answer = network.answer(features, torch.from_numpy(prompts).to(memory_format=torch.channels_last))
