@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -105,17 +104,16 @@ def _file(masked: MaskedInstances, planes: Array, names: Sequence[str]) -> bytes
         names: of the segments 1 to n.
     """
     import highdicom
-    from pydicom import config
     from pydicom.uid import generate_uid
     from pydicom.valuerep import format_number_as_ds
+
+    from ..formats.dicom_tolerance import as_it_is
 
     version = importlib.metadata.version("napari-medseg")
     source, grid = masked.instances[0], masked.grid
     whole = planes.size // 8 * len(names) <= _WHOLE
     logging.getLogger("highdicom").setLevel(logging.WARNING)  # below that it logs which instances it copies from
-    # Values that are not as the standard wants them are the source's; pydicom would tell of them, values included.
-    with config.disable_value_validation(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with as_it_is():  # values that are not as the standard wants them are the source's
         try:
             segmentation = highdicom.seg.Segmentation(
                 source_images=masked.instances,

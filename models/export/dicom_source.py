@@ -71,6 +71,7 @@ def masked_instances(source: OpenedImage | str | os.PathLike[str] | None, mask: 
         ImageError: no DICOM image, another one than the mask's, or one that a DICOM SEG cannot refer to.
     """
     from ..formats.dicom_folder import found_in
+    from ..formats.dicom_tolerance import as_it_is
     from ..formats.dicom_volume import volume_of
 
     opened = _opened(source)
@@ -95,8 +96,9 @@ def masked_instances(source: OpenedImage | str | os.PathLike[str] | None, mask: 
         planes = turn(planes, volume.geometry.as_seen())
     frames = [frame for frame in volume.grid[0] if frame is not None]
     files = list(dict.fromkeys(frame.header.path for frame in frames))
-    instances = [_instance(file) for file in files]
-    _share(instances, frames[0].index)
+    with as_it_is():
+        instances = [_instance(file) for file in files]
+        _share(instances, frames[0].index)
     stored = int(instances[0].get("NumberOfFrames", 1) or 1)
     own_grid = bool(volume.shifts) or len(frames) < volume.slices or stored > len(frames)
     if stored > 1 and not own_grid:

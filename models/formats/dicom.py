@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from pydicom import config
 
 from ..errors import ImageError
 from ..geometry import turn
@@ -20,6 +19,7 @@ from .dicom_reading import lazy_planes
 from .dicom_seg import read_segmentation
 from .dicom_spacing import frame_seconds
 from .dicom_tags import number
+from .dicom_tolerance import as_it_is
 from .dicom_volume import Volume, volume_of
 from .opened import OpenedImage, Part
 
@@ -33,7 +33,7 @@ def parts(path: Path) -> tuple[Part, ...]:
     A series has several where its planes cannot stand in one array: localisers, echoes, films.
     """
     stacks = found_in(path).stacks
-    with config.disable_value_validation():
+    with as_it_is():
         ordered = dict(sorted(stacks.items(), key=_by_series))
         return tuple(map(Part, ordered, titles_of(list(ordered.values()))))
 

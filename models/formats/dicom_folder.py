@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import config
-
 from ..errors import ImageError
 from .dicom_frames import Frame, frames_of
 from .dicom_header import NoPixelsError, read_header
 from .dicom_stacks import stacks
+from .dicom_tolerance import as_it_is
 from .kinds import content_kind
 
 _log = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ def found_in(path: Path) -> Found:
     Raises:
         ImageError: there is none; the text says what there is.
     """
-    with config.disable_value_validation():  # else pydicom puts values that it finds wrong into the log
+    with as_it_is():
         return _found_in(path)
 
 

@@ -7,7 +7,6 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_file_meta_info, read_partial
 from pydicom.tag import Tag
@@ -17,6 +16,7 @@ from ..errors import ImageError
 from .dicom_inflating import opened
 from .dicom_pixels import PIXEL_ELEMENTS, StoredPixels, pixels_of
 from .dicom_tags import word
+from .dicom_tolerance import as_it_is
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def read_header(path: Path) -> Header:
 
 
 def _read(path: Path) -> Header:
-    with config.disable_value_validation():
+    with as_it_is():
         dataset, offset, syntax = _up_to_pixels(path)
         kind = UID(str(dataset.get("SOPClassUID", "")))
         if offset is None:

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from pydicom import config, dcmread
+from pydicom import dcmread
 
 from ..errors import ImageError
 from .dicom_frames import Frame, Place
 from .dicom_header import Header
 from .dicom_order import at_places
 from .dicom_tags import number
+from .dicom_tolerance import as_it_is
 from .dicom_volume import Volume, volume_of
 from .kinds import stem
 
@@ -71,7 +72,7 @@ def patient_of(header: Header) -> str:
     """A hash of the patient's ID and of who issued it, or of name and birth date where there is no ID; "" without."""
     keywords = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")
     try:
-        with config.disable_value_validation():
+        with as_it_is():
             known = dcmread(header.path, stop_before_pixels=True, force=True, specific_tags=list(keywords))
             number, issuer, name, born = (str(known.get(keyword, "") or "").strip() for keyword in keywords)
     except Exception:  # a damaged value fails its conversion in any way
@@ -83,7 +84,7 @@ def patient_of(header: Header) -> str:
 def _identifying(header: Header) -> list[str] | None:
     """What tells whose image it is; None where that cannot be read."""
     try:
-        with config.disable_value_validation():
+        with as_it_is():
             known = dcmread(header.path, stop_before_pixels=True, force=True, specific_tags=list(_IDENTIFYING))
             return [str(known.get(keyword, "")) for keyword in _IDENTIFYING]
     except Exception:  # a damaged value fails its conversion in any way

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from pydicom import config
 
 from ..errors import ImageError
 from ..geometry import Geometry, turn
@@ -13,6 +12,7 @@ from ..image import Array, MedicalImage, as_mask
 from ..memory import check_fits_in_memory
 from .dicom_frames import frames_of
 from .dicom_header import Header
+from .dicom_tolerance import as_it_is
 
 _OVERLAP = (
     "Segments of this segmentation overlap; where they do, the one with the larger number is kept, since a mask has "
@@ -35,7 +35,7 @@ def read_segmentation(header: Header, name: str) -> tuple[MedicalImage, tuple[st
 
     path = header.path
     try:
-        with config.disable_value_validation():
+        with as_it_is():
             segmentation = highdicom.seg.segread(path)
             place = frames_of(header)[0].place
             if place is None and len(segmentation.get_source_image_uids()) == 1:

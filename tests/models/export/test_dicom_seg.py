@@ -1,10 +1,13 @@
 """DICOM SEG, read back by highdicom, SimpleITK, pydicom alone and our own reader; the source is written here."""
 
+import logging
+
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
 from highdicom.seg import segread
+from pydicom import config
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -266,6 +269,18 @@ def test_files_without_the_patients_data_are_no_hindrance(tmp_path, keyword):
     source = open_image(folder)
     write_mask(tmp_path / "mask.dcm", phantom(source.image), source.image, source=source)
     assert pydicom.dcmread(tmp_path / "mask.dcm")[keyword].value in ("", None)
+
+
+def test_nobody_is_told_the_values_that_are_not_as_the_standard_wants_them(tmp_path, caplog, recwarn):
+    with config.disable_value_validation():
+        scan = write_series(tmp_path / "scan", StudyInstanceUID="1.2.Erika", AccessionNumber="A-Erika" * 5)
+    caplog.set_level(logging.DEBUG)
+    image = open_image(scan)
+    write_mask(tmp_path / "mask.dcm", phantom(image.image), image.image, source=image)
+    assert (tmp_path / "mask.dcm").is_file()
+    read_placed_mask(tmp_path / "mask.dcm")
+    assert "Erika" not in caplog.text
+    assert [str(said.message) for said in recwarn] == []
 
 
 def test_a_day_that_there_is_not_is_left_out(tmp_path):
