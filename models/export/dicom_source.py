@@ -136,7 +136,14 @@ def _instance(path: Path) -> Any:
         raise ImageError(
             f"'{path.name}' has no {missing[0]}, so nothing can refer to it, and it can have no DICOM SEG. {_OTHERWISE}"
         )
+    _as_unicode(dataset)
     return dataset
+
+
+def _as_unicode(dataset: Any) -> None:
+    """Names in any script, and the labels' names beside them; highdicom takes few of the character sets there are."""
+    dataset.decode()
+    dataset.SpecificCharacterSet = "ISO_IR 192"
 
 
 def _is_valid(keyword: str, value: Any) -> bool:

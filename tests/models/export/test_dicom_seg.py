@@ -271,6 +271,24 @@ def test_files_without_the_patients_data_are_no_hindrance(tmp_path, keyword):
     assert pydicom.dcmread(tmp_path / "mask.dcm")[keyword].value in ("", None)
 
 
+@pytest.mark.parametrize(
+    ("character_set", "name"),
+    [
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+        ("ISO_IR 100", "Müller^Jörg"),
+    ],
+)
+def test_names_keep_their_letters_whatever_character_set_they_are_in(tmp_path, character_set, name):
+    scan = write_series(tmp_path / "scan", SpecificCharacterSet=character_set, PatientName=name)
+    image = open_image(scan)
+    write_mask(tmp_path / "mask.dcm", phantom(image.image), image.image, source=image, names={1: "肝 für ∀"})
+    written = pydicom.dcmread(tmp_path / "mask.dcm")
+    assert written.PatientName == pydicom.dcmread(scan / "0.dcm").PatientName == name
+    assert written.SegmentSequence[0].SegmentLabel == "肝 für ∀"
+
+
 def test_nobody_is_told_the_values_that_are_not_as_the_standard_wants_them(tmp_path, caplog, recwarn):
     with config.disable_value_validation():
         scan = write_series(tmp_path / "scan", StudyInstanceUID="1.2.Erika", AccessionNumber="A-Erika" * 5)
