@@ -12,6 +12,7 @@ from napari.layers import Image, Labels
 
 from napari_medseg.models.errors import ImageError
 from napari_medseg.models.formats import OpenedImage, open_image
+from napari_medseg.models.formats.kinds import content_kind
 
 from ..background import Background
 from ..image_layers import file_path, mask_layer_settings, noted_of, without_pixels
@@ -23,11 +24,13 @@ LARGE = (
     "The mask of a large image is opened with its folder: choose the folder of the image under Folder, and have the "
     "mask, as .ome.zarr, in the folder of masks that is named there."
 )
+ITSELF = "'{}' is the image itself, and holds no mask. Choose the file or the folder of its mask."
+SEVERAL = "'{}' holds several masks: {}. Choose the folder of one of them; they are in the folder 'labels'."
 GONE = "The image was closed while its mask was read; the mask is not shown."
 
 
 class MaskFile:
-    """Opens one file at a time, for the image that is chosen.
+    """Opens one file, or OME-Zarr folder, at a time, for the image that is chosen.
 
     Args:
         viewer: whose layers hold the image.
@@ -40,7 +43,7 @@ class MaskFile:
         self.viewer, self._state, self._masks, self._background = viewer, state, masks, background
 
     def open(self, path: Path) -> None:
-        """Show the mask in a file on the chosen image, if it lies on it; an earlier one that was drawn is hidden."""
+        """Show the mask in a file or a folder on the chosen image, if it lies on it; one that was drawn is hidden."""
         image, state = self._state.image, self._state
         state.problem = state.notice = ""
         if image is None or state.large:
@@ -52,6 +55,7 @@ class MaskFile:
         def read() -> npt.NDArray[Any]:
             from napari_medseg.models.reading import mask_on
 
+            _check_one_mask(path, source)
             if source is None or not source.exists():
                 return mask_on(path, OpenedImage(grid, ""))
             opened = open_image(source, part)
@@ -76,3 +80,20 @@ class MaskFile:
             return GONE
         self._state.notice = f"'{name}' is the mask of '{image.name}' now, and can be corrected."
         return ""
+
+
+def _check_one_mask(path: Path, image: Path | None) -> None:
+    """Refuse the image itself, whose intensities would be taken for labels, and OME-Zarr images with several labels.
+
+    Raises:
+        ImageError: it is one of these, or nothing that can be opened.
+    """
+    from napari_medseg.models.formats.ome_zarr_metadata import images
+
+    labels: list[str] = []
+    if content_kind(path) == "ome-zarr":
+        labels = [what.removeprefix("labels ") for _, what in images(path) if what.startswith("labels ")]
+    if len(labels) > 1:
+        raise ImageError(SEVERAL.format(path.name, ", ".join(labels)))
+    if not labels and image is not None and image.exists() and path.samefile(image):
+        raise ImageError(ITSELF.format(path.name))

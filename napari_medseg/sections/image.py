@@ -32,22 +32,25 @@ class ImageSection(QWidget):
         self.open_mask = button(
             self, "Open mask ...", "Open a mask of this image that was made before, to correct it", self._open_mask
         )
+        self.open_mask_folder = button(
+            self,
+            "Open mask folder ...",
+            "Open a mask of this image that is a folder: OME-Zarr labels, or an OME-Zarr image with labels",
+            self._open_mask_folder,
+        )
         self.opening = text(self, "status")
         self.dialog: PartsDialog | None = None
         self.group = QLineEdit(self)
         self.group.setToolTip(
             "Images of one patient or file are never split between learning and judging. Only a salted hash is stored."
         )
-        row = QHBoxLayout()
-        row.addWidget(self.open, 1)
-        row.addWidget(self.open_folder, 1)
         form = QFormLayout(self)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Image", self.picker)
         form.addRow(self.about)
         form.addRow(self.notices)
-        form.addRow(row)
-        form.addRow(self.open_mask)
+        form.addRow(_beside(self.open, self.open_folder))
+        form.addRow(_beside(self.open_mask, self.open_mask_folder))
         form.addRow(self.opening)
         form.addRow("Patient or file", self.group)
         self.picker.activated.connect(self._picked)
@@ -55,12 +58,7 @@ class ImageSection(QWidget):
         follow(self._state, self.list_images, "image")
         self._masks.layers_changed.connect(self.list_images)
         follow(self._state, lambda: self.about.setText(self._state.image_about), "image_about")
-        follow(
-            self._state,
-            lambda: self.open_mask.setEnabled(self._state.image_usable and not self._state.large),
-            "image_usable",
-            "large",
-        )
+        follow(self._state, self._allow_masks, "image_usable", "large")
         follow(self._state, self._show_notices, "image_notices")
         follow(self._state, self._show_opening, "opening")
         follow(self._state, self._ask, "choosing")
@@ -93,6 +91,14 @@ class ImageSection(QWidget):
         if path:
             self._controller.mask_file.open(Path(path))
 
+    def _open_mask_folder(self) -> None:
+        if folder := QFileDialog.getExistingDirectory(self, "Open a mask that is an OME-Zarr folder"):
+            self._controller.mask_file.open(Path(folder))
+
+    def _allow_masks(self) -> None:
+        for opens in (self.open_mask, self.open_mask_folder):
+            opens.setEnabled(self._state.image_usable and not self._state.large)
+
     def _ask(self) -> None:
         """Offer what there is to choose from, one file or folder at a time."""
         choice = self._state.choosing
@@ -121,3 +127,11 @@ class ImageSection(QWidget):
     def _show_group(self) -> None:
         if self.group.text() != self._state.group:
             self.group.setText(self._state.group)
+
+
+def _beside(*widgets: QWidget) -> QHBoxLayout:
+    """Widgets in a row, equally wide."""
+    row = QHBoxLayout()
+    for widget in widgets:
+        row.addWidget(widget, 1)
+    return row

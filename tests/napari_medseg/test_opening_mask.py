@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+import zarr
 from qtpy.QtWidgets import QFileDialog
 
 from napari_medseg.image_layers import mask_layer_settings, medical_image, without_pixels
@@ -16,7 +18,7 @@ from napari_medseg.masks import Mask
 from napari_medseg.models.formats import open_image
 from napari_medseg.models.writing import write_mask
 from napari_medseg.opening.layers import made_layers
-from napari_medseg.opening.mask_file import GONE, NO_IMAGE, MaskFile
+from napari_medseg.opening.mask_file import GONE, ITSELF, NO_IMAGE, MaskFile
 
 from ..models.formats.dicom_support import AXIAL, numbered, series, turned
 from .editing_support import Desk
@@ -69,7 +71,7 @@ def labels() -> np.ndarray:
     return made
 
 
-@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha", ".dcm", ".ome.tif"])
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha", ".dcm", ".ome.tif", ".ome.zarr"])
 def test_a_mask_that_was_exported_lies_on_its_image_again(
     desk: MaskDesk, scan: Path, tmp_path: Path, ending: str
 ) -> None:
@@ -107,6 +109,50 @@ def test_one_of_another_place_is_refused_and_the_mask_in_work_stays(desk: MaskDe
         assert drawn.layer.visible
 
 
+@pytest.fixture
+def slices(tmp_path: Path) -> Path:
+    """An OME-Zarr image."""
+    pixels = np.arange(np.prod(SHAPE), dtype=np.uint8).reshape(SHAPE)
+    axes = [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "zyx"]
+    datasets = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [2, 0.5, 0.5]}]}]
+    ome = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    zarr.open_group(tmp_path / "slices.ome.zarr", mode="w", attributes={"ome": ome}).create_array("0", data=pixels)
+    return tmp_path / "slices.ome.zarr"
+
+
+def test_an_image_with_one_mask_in_its_folder_gives_that_one_and_of_several_one_has_to_be_chosen(
+    desk: MaskDesk, slices: Path
+) -> None:
+    write_mask(slices, labels(), open_image(slices).image)
+    desk.show(slices).open(slices)
+    np.testing.assert_array_equal(desk.pixels, labels())
+
+    group = zarr.open_group(slices / "labels", mode="r+")
+    shutil.copytree(slices / "labels" / "medseg", slices / "labels" / "nuclei")
+    group.attrs["ome"] = {"version": "0.5", "labels": ["medseg", "nuclei"]}
+    drawn = desk.mask
+    for several in (slices, slices / "labels"):
+        desk.open(several)
+        assert "medseg, nuclei" in desk.state.problem
+        assert desk.mask is drawn
+    desk.open(slices / "labels" / "nuclei")
+    assert desk.state.problem == ""
+    assert desk.mask is not drawn
+    np.testing.assert_array_equal(desk.pixels, labels())
+
+
+@pytest.mark.parametrize("format_of_it", ["slices", "scan", "file"])
+def test_the_image_itself_is_no_mask(
+    desk: MaskDesk, slices: Path, scan: Path, tmp_path: Path, format_of_it: str
+) -> None:
+    file = tmp_path / "file.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(labels().T, np.eye(4)), file)
+    itself = {"slices": slices, "scan": scan, "file": file}[format_of_it]
+    desk.show(itself).open(itself)
+    assert desk.state.problem == ITSELF.format(itself.name)
+    assert len(desk.viewer.layers) == 1
+
+
 def test_a_mask_that_was_drawn_before_is_hidden_and_kept(desk: MaskDesk, scan: Path, tmp_path: Path) -> None:
     opened = open_image(scan)
     write_mask(tmp_path / "mask.nii.gz", labels(), opened.image)
@@ -141,7 +187,7 @@ def test_without_its_image_no_mask_is_shown(desk: MaskDesk, scan: Path, tmp_path
     assert len(desk.viewer.layers) == 0
 
 
-def test_in_the_panel_a_file_is_asked_for(
+def test_in_the_panel_a_file_or_a_folder_is_asked_for(
     open_panel: Any, scan: Path, press: Any, until: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel = open_panel()
@@ -155,3 +201,9 @@ def test_in_the_panel_a_file_is_asked_for(
     press(section.open_mask)
     until(lambda: panel.state.mask is not None)
     np.testing.assert_array_equal(panel.state.mask.data, labels())
+
+    write_mask(tmp_path / "mask.ome.zarr", labels() * 2, opened.image)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "mask.ome.zarr"))
+    press(section.open_mask_folder)
+    until(lambda: "'mask.ome.zarr' is the mask" in panel.state.notice)
+    np.testing.assert_array_equal(panel.state.mask.data, labels() * 2)
