@@ -29,6 +29,9 @@ SIDES = (512, 4096)
 HELD = (0, 80)
 """ms that the button is held; a hand takes about 80."""
 
+THERE = 100
+"""ms that the mouse is where it will click before the button goes down: nobody presses while it still moves."""
+
 PAUSE = 250
 """ms between a drawn answer and the next click; a quick hand takes about that."""
 
@@ -139,6 +142,8 @@ def clicked(panel: Any, at: np.ndarray, *, right: bool, held: int) -> float:
 
     canvas._scene_canvas.events.draw.connect(note, position="last")
     button = Qt.MouseButton.RightButton if right else Qt.MouseButton.LeftButton
+    QTest.mouseMove(canvas.native, QPoint(round(x), round(y)))
+    wait(THERE)
     QTest.mousePress(canvas.native, button, Qt.KeyboardModifier.NoModifier, QPoint(round(x), round(y)))
     wait(held)
     began = time.perf_counter()

@@ -8,11 +8,14 @@ import numpy as np
 
 from .errors import ImageError
 from .formats.kinds import Kind
-from .geometry import Geometry
+from .geometry import Geometry, turn
 from .image import MedicalImage
 
 FARTHEST = 0.1
 """Voxels by which a corner of the mask may be off from that of the image: more than headers are rounded by."""
+
+_ALONG = 0.01
+"""Voxels per voxel by which an axis of the mask may run off the one of the image that it runs along."""
 
 _AS_STORED: tuple[Kind, ...] = ("nifti", "nrrd", "metaimage", "dicom")
 """Formats whose arrays are turned upright by their place, and stay as they are stored where they have none."""
@@ -44,6 +47,31 @@ def check_one_grid(image: MedicalImage, mask: MedicalImage, kinds: tuple[Kind | 
             f"Where the {which} lies in the patient is not in its file, so whether it runs the same way as the other "
             "cannot be told. Export both from one program, with their place."
         )
+
+
+def as_the_image_runs(image: MedicalImage, mask: MedicalImage) -> MedicalImage:
+    """A mask whose array runs as its image's does; programs store a volume in other orders of its axes.
+
+    Returns:
+        The mask with its axes turned to those of the image that they run along, if each does along one of them; the
+        mask itself else.
+    """
+    here, there = image.geometry, mask.geometry
+    if here is None or there is None or "Z" not in image.axes or "Z" not in mask.axes:
+        return mask
+    between = np.linalg.solve(here.affine[:3, :3], there.affine[:3, :3])  # along the image's axes, for each of the mask
+    steps = np.rint(between)
+    sides = np.abs(steps)
+    if not np.allclose(between, steps, atol=_ALONG) or (sides.sum(axis=0) != 1).any() or (sides.sum(axis=1) != 1).any():
+        return mask
+    order = sides.argmax(axis=1)
+    against = [bool(steps[axis, of_mask] < 0) for axis, of_mask in enumerate(order)]
+    if not any(against) and (order == (0, 1, 2)).all():
+        return mask
+    first = mask.data.ndim - 3
+    data = turn(mask.data.transpose(*range(first), *(first + order)), against)
+    geometry = Geometry(there.affine[:, [*order, 3]]).flip(against, data.shape[first:])
+    return MedicalImage(np.ascontiguousarray(data), mask.axes, geometry.spacing, "mm", mask.name, geometry)
 
 
 def on_the_grid(image: MedicalImage, mask: MedicalImage) -> MedicalImage:

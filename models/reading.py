@@ -13,7 +13,7 @@ import numpy as np
 from .errors import ImageError
 from .formats import OpenedImage, open_image, parts
 from .formats.kinds import content_kind
-from .grids import check_one_grid, on_the_grid
+from .grids import as_the_image_runs, check_one_grid, on_the_grid
 from .image import Array, MedicalImage, as_mask
 
 
@@ -82,7 +82,8 @@ def read_placed_mask(path: str | os.PathLike[str], part: str = "") -> MedicalIma
 def mask_on(path: str | os.PathLike[str], opened: OpenedImage) -> Array:
     """The mask in a file, which lies voxel for voxel on an image that was opened.
 
-    A DICOM SEG of some of a volume's planes comes with the others empty, and one slice with or without an axis for it.
+    It may be stored in another order of the axes, or the other way along some. A DICOM SEG of some of a volume's planes
+    comes with the others empty, and one slice with or without an axis for it.
 
     Returns:
         Labels of the image's `mask_shape`.
@@ -92,7 +93,7 @@ def mask_on(path: str | os.PathLike[str], opened: OpenedImage) -> Array:
     """
     path, image = Path(path), opened.image
     kind = content_kind(opened.path) if opened.path else None  # an image that came from no file
-    mask = read_placed_mask(path)
+    mask = as_the_image_runs(image, read_placed_mask(path))
     try:
         if content_kind(path) == "dicom":
             mask = on_the_grid(image, mask)

@@ -1,4 +1,5 @@
 import contextlib
+import itertools
 import os
 import struct
 import tempfile
@@ -333,6 +334,23 @@ class TestMaskOn:
         placed(tmp_path / "mask.nii", np.ones((5, 6, 8), np.uint8), np.eye(4) + 3 * np.eye(4, k=3))
         with pytest.raises(ImageError, match=r"'mask\.nii' does not fit 'image\.nii'"):
             mask_on(tmp_path / "mask.nii", image)
+
+    @pytest.mark.parametrize(("angle", "times"), [(0, ()), (20, (2,)), (45, ())])
+    def test_a_mask_may_be_stored_in_any_order_and_direction_of_the_axes(
+        self, tmp_path: Path, angle: int, times: tuple[int, ...]
+    ) -> None:
+        cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        rotation = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+        affine = np.eye(4)
+        affine[:3, :3], affine[:3, 3] = rotation * (0.7, 0.7, 2.5), (-40, 12, 80)
+        labels = np.random.default_rng(0).integers(0, 5, (6, 6, 6, *times), np.uint8)
+        image = open_image(placed(tmp_path / "image.nii", labels.astype(np.int16), affine))
+        expected = image.image.loaded().data
+        for axes in itertools.permutations(range(3)):
+            for signs in itertools.product((1, -1), repeat=3):
+                stored = nibabel.Nifti1Image(labels, affine).as_reoriented(np.transpose((axes, signs)))
+                stored.to_filename(tmp_path / "mask.nii")
+                np.testing.assert_array_equal(mask_on(tmp_path / "mask.nii", image), expected)
 
     def test_as_many_pixels_in_another_shape_are_no_mask(self, tmp_path: Path) -> None:
         image = open_image(placed(tmp_path / "image.nii", np.zeros((4, 8, 8), np.int16), np.eye(4)))
