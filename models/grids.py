@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
 
 import numpy as np
@@ -10,6 +11,7 @@ from .errors import ImageError
 from .formats.kinds import Kind
 from .geometry import Geometry, turn
 from .image import MedicalImage
+from .units import METRES
 
 FARTHEST = 0.1
 """Voxels by which a corner of the mask may be off from that of the image: more than headers are rounded by."""
@@ -26,7 +28,8 @@ def check_one_grid(image: MedicalImage, mask: MedicalImage, kinds: tuple[Kind | 
 
     Two that both say where they lie are held against each other by their corners, in voxels of the image; the ways in
     which their files run may differ. Where only one of them says, and was turned upright by that, the other must be
-    of a format that knows no place, and is taken as shown: nobody can tell whether to turn it, too.
+    of a format that knows no place, and is taken as shown: nobody can tell whether to turn it, too. Labels in OME-Zarr
+    may say where they begin, as their images do.
 
     Args:
         image: as it was read, upright.
@@ -40,6 +43,8 @@ def check_one_grid(image: MedicalImage, mask: MedicalImage, kinds: tuple[Kind | 
         lengths = image.mask_shape[-3:] if "Z" in image.axes else (1, *image.mask_shape[-2:])
         _check_places(image.geometry, mask.geometry, lengths)
         return
+    if kinds == ("ome-zarr", "ome-zarr") and mask.origin:  # those that do not say it lie on their image
+        _check_origins(image, mask)
     placed, other = (image, kinds[1]) if image.geometry is not None else (mask, kinds[0])
     if placed.geometry is not None and any(placed.geometry.flipped) and other in _AS_STORED:
         which = "mask" if placed is image else "image"
@@ -110,3 +115,21 @@ def _check_places(image: Geometry, mask: Geometry, lengths: tuple[int, ...]) -> 
             f"The mask lies up to {np.linalg.norm(away, axis=1).max():.3g} mm ({voxels:.2g} voxels) away from its "
             f"image; {FARTHEST} voxels are allowed. Export or resample the mask on the image's own grid."
         )
+
+
+def _check_origins(image: MedicalImage, mask: MedicalImage) -> None:
+    """A pixel is allowed for programs that mean its corner."""
+    begin = np.array(image.origin or (0.0,) * image.spatial_ndim)
+    if len(mask.origin) != len(begin):  # one slice with an axis for it
+        return
+    in_unit = METRES[mask.unit] / METRES[image.unit] if {mask.unit, image.unit} <= METRES.keys() else 1.0
+    away = np.array(mask.origin) * in_unit - begin
+    if (np.abs(away) > image.spacing).any():
+        raise ImageError(
+            f"The mask begins at {_listed(mask.origin)} {mask.unit}, and its image at {_listed(begin)} {image.unit}: "
+            "it is the mask of another piece. Export or resample the mask on the image's own grid."
+        )
+
+
+def _listed(numbers: Iterable[float]) -> str:
+    return ", ".join(f"{number:.6g}" for number in numbers)

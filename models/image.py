@@ -31,10 +31,12 @@ class MedicalImage:
         unit: unit of `spacing`: "mm" for medical formats, the file's own ("um", ...) or "pixel".
         name: what the user calls it; shown, never stored in a ledger.
         geometry: where it lies in the patient, for formats that say so; its spacing is `spacing`, in mm.
+        origin: where the middle of the first pixel lies along Z, Y, X (those that `axes` has), in `unit`, for formats
+            that say so without a patient; () at 0, or with a geometry.
 
     Raises:
         ImageError: no pixels, axes that do not fit the array, a spacing that is not positive and finite or not that of
-            the geometry, or values that are not numbers.
+            the geometry, an origin that is not finite, or values that are not numbers.
     """
 
     data: Array
@@ -43,6 +45,7 @@ class MedicalImage:
     unit: str = "pixel"
     name: str = ""
     geometry: Geometry | None = None
+    origin: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         data = self.data if is_lazy(self.data) else np.asarray(self.data)
@@ -50,6 +53,8 @@ class MedicalImage:
             data = data.astype(np.uint8)
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "spacing", tuple(float(s) for s in self.spacing) or (1.0,) * self.spatial_ndim)
+        origin = tuple(float(at) for at in self.origin)
+        object.__setattr__(self, "origin", origin if any(origin) and self.geometry is None else ())
         self._check()
 
     def _check(self) -> None:
@@ -70,6 +75,8 @@ class MedicalImage:
             raise ImageError(f"{called} has {len(self.spacing)} spacings for {self.spatial_ndim} spatial axes.")
         if not all(np.isfinite(s) and s > 0 for s in self.spacing):
             raise ImageError(f"{called} has spacing {self.spacing}; each must be a positive number.")
+        if len(self.origin) not in (0, self.spatial_ndim) or not np.isfinite(self.origin).all():
+            raise ImageError(f"{called} begins at {self.origin}; a number for each spatial axis is needed.")
         if self.geometry is not None:
             placed = self.geometry.spacing[-self.spatial_ndim :]
             if self.unit != "mm" or not np.allclose(self.spacing, placed, rtol=1e-4):

@@ -16,10 +16,13 @@ _OWN = "medseg"
 """Name of the attribute that NGFF has no word for: the affine."""
 
 
-def described(axes: str, spacing: tuple[float, ...], unit: str, levels: int) -> dict[str, Any]:
+def described(
+    axes: str, spacing: tuple[float, ...], unit: str, levels: int, origin: tuple[float, ...] = ()
+) -> dict[str, Any]:
     """The attributes of a group of labels whose levels are called "0", "1", ..., each half of the last along Y and X.
 
-    A pixel of a level stands in the middle of the pixels that it comes from, hence the translations.
+    A pixel of a level stands in the middle of the pixels that it comes from, hence the translations; those of the full
+    size are the `origin` (see `MedicalImage`).
 
     Raises:
         ImageError: axes or a spacing that cannot be.
@@ -30,33 +33,16 @@ def described(axes: str, spacing: tuple[float, ...], unit: str, levels: int) -> 
     if not all(np.isfinite(length) and length > 0 for length in spacing):
         raise ImageError(f"Labels cannot be kept with the spacing {spacing}; each must be a positive number.")
     along = dict(zip(spatial, map(float, spacing), strict=True))
+    begin = dict(zip(spatial, map(float, origin), strict=True)) if origin else {}
     datasets = []
     for level in range(levels):
         factor = {axis: 2.0**level if axis in "YX" else 1.0 for axis in axes}
         scale = [along.get(axis, 1.0) * factor[axis] for axis in axes]
-        translation = [along.get(axis, 1.0) * (factor[axis] - 1) / 2 for axis in axes]
+        translation = [begin.get(axis, 0.0) + along.get(axis, 1.0) * (factor[axis] - 1) / 2 for axis in axes]
         transforms = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": translation}]
         datasets.append({"path": str(level), "coordinateTransformations": transforms})
     multiscale = {"axes": [_axis(axis, unit) for axis in axes], "datasets": datasets, "type": "mode"}
     return {"ome": {"version": "0.5", "multiscales": [multiscale], "image-label": {"version": "0.5"}}}
-
-
-def moved(attributes: dict[str, Any], first: dict[str, float]) -> dict[str, Any]:
-    """The attributes of labels whose first pixel lies elsewhere than at 0.
-
-    Args:
-        attributes: as `described` makes them.
-        first: where its middle lies, by axis (some of "TZYX"); every level is moved by as much.
-    """
-    ome = attributes["ome"]
-    (multiscale,) = ome["multiscales"]
-    by = [first.get(axis["name"].upper(), 0.0) for axis in multiscale["axes"]]
-    datasets = []
-    for dataset in multiscale["datasets"]:
-        scale, shift = dataset["coordinateTransformations"]
-        translation = [a + b for a, b in zip(shift["translation"], by, strict=True)]
-        datasets.append(dataset | {"coordinateTransformations": [scale, shift | {"translation": translation}]})
-    return attributes | {"ome": ome | {"multiscales": [multiscale | {"datasets": datasets}]}}
 
 
 def described_geometry(geometry: Geometry | None) -> dict[str, Any]:

@@ -75,6 +75,7 @@ class LabelStore:
         dtype: npt.DTypeLike = np.uint16,
         chunk: int = CHUNK,
         *,
+        origin: Sequence[float] = (),
         durable: bool = False,
     ) -> LabelStore:
         """Make a store of zeros.
@@ -88,6 +89,7 @@ class LabelStore:
             geometry: where the labels lie in the patient.
             dtype: uint8, uint16 or uint32.
             chunk: side of the squares that are kept as files, in pixels.
+            origin: where the middle of the first pixel lies along Z, Y, X (those that `axes` has), in `unit`; () at 0.
             durable: force whatever is written to the disk, which takes some milliseconds a square.
 
         Raises:
@@ -105,7 +107,7 @@ class LabelStore:
         if path.exists():
             raise WriteError(f"There is a '{path.name}' in '{path.parent}' already. Nothing was written.")
         sizes = _level_shapes(shape, chunk)
-        attributes = described(axes, tuple(spacing), unit, len(sizes)) | described_geometry(geometry)
+        attributes = described(axes, tuple(spacing), unit, len(sizes), tuple(origin)) | described_geometry(geometry)
         with explained(path):
             group = zarr.open_group(_chunks(path, durable), mode="w", zarr_format=3, attributes=attributes)
             levels = [

@@ -25,9 +25,9 @@ _log = logging.getLogger(__name__)
 
 METADATA_KEY = "medseg"
 """Key in `layer.metadata` of what the file says: "axes", "spacing", "unit", "path" and "part" of the whole image, the
-"shape" of its masks, its "geometry" (see `models.geometry`, or None), "notices" for the user, the "window" of
-intensities to be shown, "frame_seconds", "patient" (a hash, or ""), the "source" that the layers of one image share,
-and this layer's "channel" of so many "channels"."""
+"shape" of its masks, its "geometry" (see `models.geometry`, or None) and "origin" (see `MedicalImage`), "notices" for
+the user, the "window" of intensities to be shown, "frame_seconds", "patient" (a hash, or ""), the "source" that the
+layers of one image share, and this layer's "channel" of so many "channels"."""
 
 LARGE = 2**28
 """Bytes of pixels from which on an image stays in its file: it is segmented there, and corrected in patches."""
@@ -44,11 +44,12 @@ def layer_settings(image: MedicalImage) -> dict[str, Any]:
 
     Returns:
         `scale`, `translate`, `units` and `axis_labels` for each axis but the channels. Time has scale 1 in frames
-        ("pixel"). An image that knows its place is shifted there, so that series of one patient lie over each other.
+        ("pixel"). An image that knows its place is shifted there, so that series of one patient, and pieces of one
+        specimen, lie over each other.
     """
     axes = image.axes.replace("C", "")
-    spacing = dict(zip([axis for axis in axes if axis in "ZYX"], image.spacing, strict=True))
-    place = dict(zip("ZYX", image.geometry.translate, strict=True)) if image.geometry else {}
+    spacing = _by_axis(axes, image.spacing)
+    place = dict(zip("ZYX", image.geometry.translate, strict=True)) if image.geometry else _by_axis(axes, image.origin)
     return {
         "scale": tuple(spacing.get(axis, 1.0) for axis in axes),
         "translate": tuple(place.get(axis, 0.0) for axis in axes),
@@ -158,21 +159,38 @@ def medical_image(layer: Image, siblings: Sequence[Image] = ()) -> MedicalImage:
     """
     axes = axes_of(layer)
     spacing, unit, geometry = grid_of(layer, axes)
+    origin = origin_of(layer, axes)
     _check_channels(layer, siblings)
     if siblings:
         data = _stacked([layer, *siblings])
-        return MedicalImage(data, axes + "C", spacing, unit, layer.name, geometry)
+        return MedicalImage(data, axes + "C", spacing, unit, layer.name, geometry, origin)
     data = _pixels(layer)
     if layer.rgb:
-        return MedicalImage(data[..., :3], axes + "C", spacing, unit, layer.name, geometry)
-    return MedicalImage(data, axes, spacing, unit, layer.name, geometry)
+        return MedicalImage(data[..., :3], axes + "C", spacing, unit, layer.name, geometry, origin)
+    return MedicalImage(data, axes, spacing, unit, layer.name, geometry, origin)
 
 
 def grid_of(layer: Image, axes: str) -> tuple[tuple[float, ...], str, Geometry | None]:
-    """Spacing, unit and place of an image, which agree: what has a place is in mm."""
+    """Spacing, unit and place in the patient of an image, which agree: what has such a place is in mm."""
     geometry = geometry_of(layer)
     spacing, unit = spacing_of(layer, axes)
     return (spacing, unit, None) if geometry is None else (geometry.spacing[-len(spacing) :], "mm", geometry)
+
+
+def origin_of(layer: Image, axes: str) -> tuple[float, ...]:
+    """Where an image begins (see `MedicalImage.origin`) in the unit of `spacing_of`: as its file says, else as shown.
+
+    So a mask lies on the image in its file, whoever has moved the layer.
+    """
+    spacing, unit = spacing_of(layer, axes)
+    noted = noted_of(layer)
+    if noted.get("origin") is not None and tuple(noted.get("shape", ())) == mask_shape(layer):
+        said = str(noted.get("unit", unit))
+        in_unit = METRES[said] / METRES[unit] if said in METRES and unit in METRES else 1.0
+        return tuple(float(at) * in_unit for at in noted["origin"])
+    steps, begin = np.linalg.norm(_to_world(layer), axis=0), layer.data_to_world((0,) * layer.ndim)
+    spatial = [number for number, axis in enumerate(axes) if axis in "ZYX"]
+    return tuple(float(begin[at]) * length / steps[at] for at, length in zip(spatial, spacing, strict=True))
 
 
 def geometry_of(layer: Image) -> Geometry | None:
@@ -239,8 +257,9 @@ def without_pixels(layer: Image) -> MedicalImage:
     """Where an image lies, and how large it is; its pixels are not read."""
     axes = axes_of(layer)
     spacing, unit, geometry = grid_of(layer, axes)
+    origin = origin_of(layer, axes)
     nothing = np.broadcast_to(np.uint8(0), mask_shape(layer))
-    return MedicalImage(nothing, axes, spacing, unit, layer.name, geometry)
+    return MedicalImage(nothing, axes, spacing, unit, layer.name, geometry, origin)
 
 
 def axes_of(layer: Image) -> str:
@@ -256,6 +275,11 @@ def axes_of(layer: Image) -> str:
             "Split it, or take one position of it."
         )
     return "TZYX"[-layer.ndim :]
+
+
+def _by_axis(axes: str, along: Sequence[float]) -> dict[str, float]:
+    """Numbers along Z, Y, X (those that there are) by axis; {} without."""
+    return dict(zip([axis for axis in axes if axis in "ZYX"], along, strict=True)) if along else {}
 
 
 def _ordered(axes: str) -> bool:

@@ -63,7 +63,7 @@ def open_part(path: Path, key: str) -> OpenedImage:
     """An image, lazy, with its pyramid.
 
     Axes that are one long in an image of five axes (as bioformats2raw writes every image) are left out, and so is a
-    single channel. The first pixel is taken to lie at the origin, unless this project wrote where it lies.
+    single channel.
 
     Args:
         path: of the folder.
@@ -95,7 +95,8 @@ def open_part(path: Path, key: str) -> OpenedImage:
     along = dict(zip([axis for axis in "ZYX" if axis in image.axes], image.spacing, strict=True))
     spacing = tuple(along[axis] for axis in axes if axis in "ZYX")
     name = f"{stem(path)} {key}" if key else stem(path)
-    medical = MedicalImage(data, axes, spacing, image.unit, name=name, geometry=read_geometry(found))
+    geometry = read_geometry(found)
+    medical = MedicalImage(data, axes, spacing, image.unit, name, geometry, image.origin(axes))
     names = ngff.channel_names(found)
     return OpenedImage(
         medical,

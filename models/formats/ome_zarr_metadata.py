@@ -108,6 +108,17 @@ class Multiscale:
     scales: tuple[tuple[float, ...], ...]
     translations: tuple[tuple[float, ...], ...]
 
+    def origin(self, axes: str) -> tuple[float, ...]:
+        """Where the middle of the first pixel lies, in `unit`, along those of Z, Y, X that are in `axes`."""
+        along = dict(zip([axis for axis in "ZYX" if axis in self.axes], self.spacing, strict=True))
+        said = dict(zip(self.axes, zip(self.scales[0], self.translations[0], strict=True), strict=True))
+        found = []
+        for axis in (axis for axis in axes if axis in along):
+            scale, translation = said[axis]
+            lies = translation * (along[axis] / scale) if scale > 0 else 0.0
+            found.append(lies if math.isfinite(lies) else 0.0)
+        return tuple(found)
+
 
 def multiscale(found: Attributes, called: str) -> Multiscale:
     """The first image that the attributes of a group describe.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import secrets
 import shutil
@@ -17,7 +16,6 @@ from .. import durable
 from ..cancelling import Cancel, each_unless
 from ..errors import ImageError
 from ..image import Array, MedicalImage, as_mask
-from ..label_metadata import moved
 from ..label_store import LabelStore
 from . import ome_zarr_metadata as ngff
 
@@ -52,7 +50,7 @@ def write_ome_zarr_labels(
     mask = as_mask(mask, image)
     found = ngff.attributes(path) if path.exists() else {}
     if not path.exists() or "image-label" in found:
-        _write(path, mask, image, cancel=cancel)
+        _write(path, mask, image, image.origin, cancel=cancel)
         return path
     if "multiscales" not in found:
         raise ImageError(f"There is a '{path.name}' that is no OME-Zarr. Nothing was written; choose another name.")
@@ -65,9 +63,9 @@ def _write_beside_the_image(path: Path, mask: Array, image: MedicalImage, cancel
     folder = path / "labels" / NAME
     listed = ngff.attributes(path / "labels").get("labels")
     names = [str(name) for name in listed] if isinstance(listed, list) else []
-    first = _first_pixel(path)
+    origin = _origin(path, image.axes)
     durable.make_folder(path / "labels")
-    _write(folder, mask, image, first=first, version_04=old, cancel=cancel)
+    _write(folder, mask, image, origin, version_04=old, cancel=cancel)
     if NAME not in names:
         names = [*names, NAME]
         if old:
@@ -84,8 +82,8 @@ def _write(
     path: Path,
     mask: Array,
     image: MedicalImage,
+    origin: tuple[float, ...],
     *,
-    first: dict[str, float] | None = None,
     version_04: bool = False,
     cancel: Cancel | None = None,
 ) -> None:
@@ -95,7 +93,7 @@ def _write(
         path: of the labels.
         mask: labels.
         image: that they are of.
-        first: where the middle of the first pixel lies along some of the axes, in the image's unit; else at 0.
+        origin: where they begin, see `MedicalImage`.
         version_04: write OME-NGFF 0.4.
         cancel: asked whether to stop.
     """
@@ -106,11 +104,10 @@ def _write(
         with durable.explained(path):
             beside.mkdir()
             new = beside / path.name
-            store = LabelStore.create(new, mask.shape, axes, image.spacing, image.unit, image.geometry, mask.dtype)
+            where = (axes, image.spacing, image.unit, image.geometry)
+            store = LabelStore.create(new, mask.shape, *where, mask.dtype, origin=origin)
             for strip in each_unless(cancel, _strips(mask.shape)):
                 store.write(strip, mask[strip])
-            if first:
-                _move(store, first)
             if version_04:
                 _as_version_04(store, beside / "04")
                 new = beside / "04"
@@ -127,32 +124,18 @@ def _strips(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
             yield (*(slice(at, at + 1) for at in plane), slice(top, min(top + ROWS, shape[-2])))
 
 
-def _first_pixel(path: Path) -> dict[str, float]:
-    """Where the middle of an image's first pixel lies along Z, Y, X, in the unit that its spacing is read in.
+def _origin(path: Path, axes: str) -> tuple[float, ...]:
+    """Where an image begins (see `MedicalImage.origin`) along those of Z, Y, X that are in `axes`.
 
     Raises:
         ImageError: it does not say.
     """
     try:
-        image = ngff.multiscale(ngff.attributes(path), path.name)
+        return ngff.multiscale(ngff.attributes(path), path.name).origin(axes)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ImageError(
             f"What '{path.name}' says of its image is damaged. Nothing was written; choose another name."
         ) from error
-    along = dict(zip([axis for axis in "ZYX" if axis in image.axes], image.spacing, strict=True))
-    found = {}
-    for axis, scale, translation in zip(image.axes, image.scales[0], image.translations[0], strict=True):
-        if axis in along and scale > 0 and math.isfinite(lies := translation * (along[axis] / scale)):
-            found[axis] = lies
-    return found
-
-
-def _move(store: LabelStore, first: dict[str, float]) -> None:
-    """Write down that labels begin elsewhere than at 0."""
-    import zarr
-
-    group = zarr.open_group(store.path, mode="r+")
-    group.attrs.put(moved(dict(group.attrs), first))
 
 
 def _as_version_04(store: LabelStore, folder: Path) -> None:

@@ -69,6 +69,7 @@ def segment_to_store(
         "spacing": image.spacing,
         "unit": image.unit,
         "geometry": image.geometry,
+        "origin": image.origin,
     }
     mask = partial.store("mask", like | {"dtype": np.uint8})
     sure = partial.store("confidence", like | {"dtype": np.uint8}) if confidence else None

@@ -63,6 +63,7 @@ def part_images(layers: Sequence[Image], pixels: Sequence[Array], box: Box) -> l
         noted = noted_of(layer) | {
             "shape": data.shape[: len(box)],
             "geometry": _part_geometry(layer, box),
+            "origin": None,  # as it is shown
             "part_of": tuple((side.start, side.stop) for side in box),
             "source": source,
         }

@@ -14,7 +14,7 @@ from napari.layers import Image, Labels
 from napari_medseg.models.label_store import LabelStore
 
 from ..editing.identity import digest_of
-from ..image_layers import LARGE, axes_of, grid_of, mask_shape
+from ..image_layers import LARGE, mask_shape, without_pixels
 from ..masks import Mask
 from .folder import MaskFolder, new_folder
 from .layers import part_settings
@@ -86,10 +86,10 @@ def mask_to_correct(part: Part) -> Mask:
 
 def begun(project: Path, image: Image) -> tuple[MaskFolder, LabelStore]:
     """An empty mask for whoever draws without a model."""
-    axes = axes_of(image)
-    spacing, unit, geometry = grid_of(image, axes)
+    grid = without_pixels(image)
     folder = new_folder(project, digest_of(image, LARGE), mask_shape(image), None, "")
-    return folder, LabelStore.create(folder.labels, mask_shape(image), axes, spacing, unit, geometry)
+    where = (grid.axes, grid.spacing, grid.unit, grid.geometry)
+    return folder, LabelStore.create(folder.labels, grid.mask_shape, *where, origin=grid.origin)
 
 
 def put_back(part: Part, labels: npt.NDArray[Any], *, objects: bool) -> None:

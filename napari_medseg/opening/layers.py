@@ -90,6 +90,7 @@ def _settings(opened: OpenedImage) -> dict[str, Any]:
         "path": opened.path or None,
         "part": opened.part,
         "geometry": image.geometry,
+        "origin": image.origin,
         "notices": opened.notices,
         "window": opened.window,
         "frame_seconds": opened.frame_seconds,

@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Image, Labels, Layer
 
-from napari_medseg.image_layers import METADATA_KEY, geometry_of, lies_over, mask_layer_settings, medical_image
+from napari_medseg.image_layers import (
+    METADATA_KEY,
+    geometry_of,
+    lies_over,
+    mask_layer_settings,
+    medical_image,
+    without_pixels,
+)
 from napari_medseg.models.formats import OpenedImage, open_image
 from napari_medseg.models.formats.nifti_writing import nifti_bytes
 from napari_medseg.models.geometry import Geometry
@@ -192,3 +199,20 @@ def test_a_mask_lies_over_an_image_that_lies_somewhere(origin: Any, spacing: Any
     image = MedicalImage(pixels(4, 6, 5), "ZYX", geometry.spacing, "mm", "ct", geometry)
     (layer,) = layers(OpenedImage(image, "/scans/ct.nii"))
     assert lies_over(Labels(np.zeros((4, 6, 5), np.uint8), **mask_layer_settings(layer)), layer)
+
+
+def test_an_image_is_shown_where_its_file_says_that_it_begins_and_its_mask_is_written_there() -> None:
+    image = MedicalImage(pixels(4, 6, 5), "ZYX", (2, 0.5, 0.5), "um", "piece", origin=(20, 30, 40))
+    (layer,) = layers(OpenedImage(image, "/scans/piece.ome.zarr"))
+    np.testing.assert_array_equal(layer.data_to_world((0, 0, 0)), (20, 30, 40))
+    np.testing.assert_array_equal(layer.data_to_world((1, 1, 1)), (22, 30.5, 40.5))
+    layer.translate = (0, 0, 0)  # by hand
+    for shown in (medical_image(layer), without_pixels(layer)):
+        assert shown.origin == (20, 30, 40)
+    layer.units = ("mm", "mm", "mm")
+    assert medical_image(layer).origin == pytest.approx((0.02, 0.03, 0.04))
+
+
+def test_an_image_of_another_program_begins_where_it_is_shown() -> None:
+    layer = Image(pixels(3, 6, 5), scale=(1, 0.5, 0.5), translate=(9, 30, 40), axis_labels=("t", "y", "x"))
+    assert medical_image(layer).origin == (30, 40)

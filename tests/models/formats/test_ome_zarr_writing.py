@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from napari_medseg.models.formats.ome_zarr_writing import write_ome_zarr_labels
 from napari_medseg.models.geometry import Geometry
 from napari_medseg.models.image import MedicalImage
 from napari_medseg.models.label_store import LabelStore
-from napari_medseg.models.reading import read_image, read_mask, read_placed_mask
+from napari_medseg.models.reading import mask_on, read_image, read_mask, read_placed_mask
 
 in_files = settings(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -116,8 +117,8 @@ def test_labels_are_added_to_an_image_which_stays_as_it_is(tmp_path: Path, versi
     assert zarr.open_array(folder / "labels" / "medseg" / "0", mode="r").metadata.zarr_format == wanted
 
 
-@pytest.mark.parametrize("version", ["0.4", "0.5"])
-def test_labels_of_an_image_that_does_not_begin_at_0_lie_on_it_for_other_programs(tmp_path: Path, version: str) -> None:
+def a_piece(folder: Path, version: str) -> Path:
+    """An image (C, Y, X) of another program that begins at 100 and 230 um."""
     axes = [{"name": "c", "type": "channel"}] + [
         {"name": name, "type": "space", "unit": unit} for name, unit in [("y", "millimeter"), ("x", "micrometer")]
     ]
@@ -127,9 +128,14 @@ def test_labels_of_an_image_that_does_not_begin_at_0_lie_on_it_for_other_program
     multiscales = [{"version": version, "axes": axes, "datasets": datasets, "coordinateTransformations": whole}]
     new = version == "0.5"
     attributes = {"ome": {"version": version, "multiscales": multiscales}} if new else {"multiscales": multiscales}
-    folder = tmp_path / "a.ome.zarr"
     group = zarr.open_group(folder, mode="w", zarr_format=3 if new else 2, attributes=attributes)
     group.create_array("0", data=np.ones((2, 600, 20), np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_labels_of_an_image_that_does_not_begin_at_0_lie_on_it_for_other_programs(tmp_path: Path, version: str) -> None:
+    folder = a_piece(tmp_path / "a.ome.zarr", version)
     image = read_image(folder)
     write_ome_zarr_labels(folder, phantom_mask(image), image)
     written = ngff.multiscale(ngff.attributes(folder / "labels" / "medseg"), "labels")
@@ -138,7 +144,26 @@ def test_labels_of_an_image_that_does_not_begin_at_0_lie_on_it_for_other_program
     opened = open_image(folder, "labels/medseg")
     assert [one.shape for one in opened.levels] == [(300, 10)]
     np.testing.assert_array_equal(read_mask(folder), phantom_mask(image))
-    assert new is False or LabelStore.open(folder / "labels" / "medseg").spacing == (1, 0.5)
+    assert version == "0.4" or LabelStore.open(folder / "labels" / "medseg").spacing == (1, 0.5)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_labels_of_their_own_begin_where_their_image_does_and_lie_on_no_other_piece(
+    tmp_path: Path, version: str
+) -> None:
+    image = open_image(a_piece(tmp_path / "a.ome.zarr", version))
+    assert image.image.origin == pytest.approx((100, 230))
+    write_ome_zarr_labels(tmp_path / "m.ome.zarr", phantom_mask(image.image), image.image)
+    written = ngff.multiscale(ngff.attributes(tmp_path / "m.ome.zarr"), "labels")
+    assert written.translations == (pytest.approx((100, 230)), pytest.approx((100.5, 230.25)))
+    np.testing.assert_array_equal(mask_on(tmp_path / "m.ome.zarr", image), phantom_mask(image.image))
+    for origin in ((), (100, 260)):
+        other = replace(image, image=replace(image.image, origin=origin))
+        with pytest.raises(ImageError, match="of another piece"):
+            mask_on(tmp_path / "m.ome.zarr", other)
+    not_said = tmp_path / "not said.ome.zarr"
+    write_ome_zarr_labels(not_said, phantom_mask(image.image), replace(image.image, origin=()))
+    np.testing.assert_array_equal(mask_on(not_said, image), phantom_mask(image.image))
 
 
 def test_labels_of_other_programs_stay_in_the_list(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from napari_medseg.models import MedicalImage, ModelCard, predict
+from napari_medseg.models.formats import open_image
 from napari_medseg.models.label_store import LabelStore
 
 from .streaming_support import Blurred, carded, landscape, lazy, noise, unet
@@ -63,10 +65,12 @@ class TestStreamed:
         image = noise(*shape)
         whole = predict(unet(), MedicalImage(image, axes), tile=64)
         seen = MedicalImage(lazy(image, *chunks), axes, spacing=(0.5,) * len(set(axes) & set("ZYX")), unit="mm")
+        seen = replace(seen, origin=(7.0,) * seen.spatial_ndim)
         store = LabelStore.open(predict(unet(), seen, tile=64, out=tmp_path / "m.ome.zarr").path)
         assert np.array_equal(store.read(), whole.labels)
         assert store.axes == axes.replace("C", "")
         assert set(store.spacing) == {0.5}
+        assert set(open_image(store.path).image.origin) == {7.0}
         assert store.unit == "mm"
 
     def test_of_a_lazy_image_no_chunk_is_read_more_often_than_needed(self) -> None:
