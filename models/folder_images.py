@@ -78,26 +78,46 @@ def targets_for(images: list[Path], out: Path) -> dict[Path, Path]:
     Raises:
         TargetError: two would be one file, or one would replace an image.
     """
-    targets: dict[Path, Path] = {}
-    taken: dict[Path, Path] = {}
-    for image in images:
-        target = out / f"{stem(image)}{mask_ending(image)}"
-        for place in dict.fromkeys((target, on_disk(target))):  # the second one if the image turns out to be large
-            if place in taken:
-                raise TargetError(
-                    f"'{taken[place]}' and '{image}' would both be written to '{place}'. Nothing was written; "
-                    "segment them one after the other, into two folders."
-                )
-            taken[place] = image
-        targets[image] = target
-    given = {image.resolve() for image in images}
-    for place, image in taken.items():
-        if place.resolve() in given:
-            raise TargetError(
-                f"The mask of '{image}' would replace the image '{place}'. Nothing was written; "
-                "choose another folder for the masks."
-            )
+    targets, alike = targets_apart(images, out)
+    if alike:
+        raise TargetError(f"'{Path(alike[0]['image']).name}' cannot have a mask of its own. {alike[0]['reason']}")
     return targets
+
+
+def targets_apart(images: list[Path], out: Path) -> tuple[dict[Path, Path], list[dict[str, str]]]:
+    """Where the masks go that stand where no other's would; and the images of the others, each with the reason.
+
+    Raises:
+        TargetError: one would replace an image.
+    """
+    places = {image: _places(image, out) for image in images}
+    given = {image.resolve() for image in images}
+    at_place: dict[Path, list[Path]] = {}
+    for image, of_one in places.items():
+        for place in of_one:
+            if place.resolve() in given:
+                raise TargetError(
+                    f"The mask of '{image}' would replace the image '{place}'. Nothing was written; "
+                    "choose another folder for the masks."
+                )
+            at_place.setdefault(place, []).append(image)
+    alike: dict[Path, str] = {}
+    for place, several in at_place.items():
+        for image in several if len(several) > 1 else ():
+            other = next(path for path in several if path != image)
+            alike.setdefault(
+                image,
+                f"Its mask would be '{place.name}', and so would that of '{other}'. Give one of them another name, or "
+                "segment them into two folders.",
+            )
+    targets = {image: of_one[0] for image, of_one in places.items() if image not in alike}
+    return targets, [{"image": str(image), "reason": reason} for image, reason in alike.items()]
+
+
+def _places(image: Path, out: Path) -> list[Path]:
+    """Where the mask of an image may stand: as a file, and on the disk if the image turns out to be large."""
+    target = out / f"{stem(image)}{mask_ending(image)}"
+    return list(dict.fromkeys((target, on_disk(target))))
 
 
 def _listed(inputs: list[Path], failed: list[dict[str, str]]) -> Iterator[Path]:

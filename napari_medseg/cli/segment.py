@@ -18,7 +18,7 @@ from napari_medseg.models.chosen_model import ChosenModel, chosen_model
 from napari_medseg.models.durable import WriteError, make_folder
 from napari_medseg.models.engine.client import Engine
 from napari_medseg.models.errors import CancelledError, EngineError, MedSegError, ModelError
-from napari_medseg.models.folder_images import TargetError, images_in, targets_for
+from napari_medseg.models.folder_images import TargetError, images_in, targets_apart
 from napari_medseg.models.formats.opening import open_image
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.models.mask_record import Record
@@ -69,14 +69,15 @@ def segment(
 
     A mask that was made before, by the same model of the same image, stays: started again, the command goes on where
     it stopped. A mask that was corrected since stays, and so does any other file that this command did not write; they
-    are named at the end. An image that cannot be segmented, or where the mask of another image stands, does not stop
-    the others: it is named at the end, with the reason, and the exit code is 1.
+    are named at the end. An image that cannot be segmented, or where the mask of another image stands or would, does
+    not stop the others: it is named at the end, with the reason, and the exit code is 1.
     """
     images, failed = images_in(inputs)
     try:
-        targets = targets_for(images, out)
+        targets, alike = targets_apart(images, out)
     except TargetError as error:
         raise typer.BadParameter(str(error)) from error
+    failed += alike
     chosen = _chosen(model)
     instances = _instances(chosen, answers)
     make_folder(out)
