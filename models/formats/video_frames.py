@@ -90,7 +90,7 @@ class VideoFrames:
                 found = self._decode_to(number)
                 if found is not None:
                     return found
-        raise ImageError(f"Frame {number + 1} of '{self._path.name}' is damaged. Use the frames before it.")
+        raise ImageError(f"Frame {number + 1} of '{self._path.name}' is damaged. Cut the video there.")
 
     def check(self) -> None:
         """Hold the beginning and the end of the index against what the decoder gives, and correct the index.

@@ -70,6 +70,12 @@ class VideoIndex:
         return replace(self, times=self.times[:count], keys=self.keys[:kept], seeks=self.seeks[:kept])
 
 
+_DAMAGED = (
+    "'{}' cannot be opened as a video: its beginning or its table of contents is missing or damaged. Copy or record it "
+    "again."
+)
+
+
 def film(container: Any, path: Path) -> Any:
     """The stream of a container that is the film, and not a cover picture.
 
@@ -77,6 +83,8 @@ def film(container: Any, path: Path) -> Any:
         ImageError: there is none.
     """
     stream = container.streams.best("video")
+    if stream is None and not any(other.type in ("audio", "subtitle") for other in container.streams):
+        raise ImageError(_DAMAGED.format(path.name))
     if stream is None:
         raise ImageError(f"'{path.name}' holds no pictures, only sound or text. Was the right file chosen?")
     return stream
@@ -92,10 +100,7 @@ def video_index(path: Path) -> VideoIndex:
         container = av.open(str(path), metadata_errors="ignore")
     except (av.FFmpegError, OSError, ValueError) as error:
         _log.info("%s cannot be opened", path.name, exc_info=True)
-        raise ImageError(
-            f"'{path.name}' cannot be opened as a video: its beginning or its table of contents is missing or damaged. "
-            "Copy or record it again."
-        ) from error
+        raise ImageError(_DAMAGED.format(path.name)) from error
     with container:
         stream = film(container, path)
         packets, left_out, broken = _packets(container, stream, path.stat().st_size)

@@ -183,6 +183,15 @@ def test_a_film_that_breaks_off_comes_up_to_there_and_says_so(tmp_path: Path, na
     np.testing.assert_array_equal(read_image(tmp_path / name).data, truth[:count])
 
 
+@pytest.mark.parametrize("less", [0.1, 0.3, 0.5])
+def test_a_film_without_the_end_of_its_table_of_contents_is_not_taken_for_sound(tmp_path: Path, less: float) -> None:
+    content = write(tmp_path / "a.mp4", frames=4).read_bytes()
+    table = content.rindex(b"moov")
+    (tmp_path / "a.mp4").write_bytes(content[: int(table + less * (len(content) - table))])
+    with pytest.raises(ImageError, match="table of contents is missing or damaged"):
+        open_image(tmp_path / "a.mp4")
+
+
 def test_a_frame_that_is_damaged_is_not_made_up(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", container={"movflags": "faststart"})
     truth, content = in_order(path), bytearray(path.read_bytes())
