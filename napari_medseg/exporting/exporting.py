@@ -38,6 +38,7 @@ _WITH_PIXELS = ("csv", "csv-slices")
 
 NO_MASK = "There is no mask to export yet. Segment the image, or draw a mask in a new Labels layer."
 CANCELLED = "The export was cancelled; nothing was written, and an older file is as it was."
+SOURCE = " It lies on its source's own slices, with the spacing of their file and not the one that is set here."
 PATIENT = " It holds the patient's name and ID, since the standard wants it."
 
 
@@ -138,7 +139,7 @@ class Exporting:
     def _write(self, path: Path, write: Callable[[Cancel], None]) -> None:
         key = self._state.export
         what = "measurements were" if key in _WITH_PIXELS else "mask was"
-        said = f"The {what} written to {path}.{PATIENT if key == 'dicom-seg' else ''}"
+        said = f"The {what} written to {path}.{self._about_seg() if key == 'dicom-seg' else ''}"
 
         stop = self._stop = threading.Event()
 
@@ -155,6 +156,11 @@ class Exporting:
 
         self._state.exporting = 0.0
         self._background.run(work, ended, self._failed, finish=True)
+
+    def _about_seg(self) -> str:
+        image, noted = without_pixels(self._state.image), noted_of(self._state.image)
+        as_in_file = np.allclose(image.spacing, noted.get("spacing", image.spacing), rtol=1e-4)
+        return PATIENT if as_in_file else PATIENT + SOURCE
 
     def _report(self, share: float) -> None:
         def show() -> None:

@@ -62,8 +62,8 @@ class Placing:
         if was and not self._placed:
             spacing = " x ".join(f"{step:.4g}" for step in noted_of(self._image)["spacing"])
             self._state.notice = (
-                f"'{self._image.name}' has another spacing than its file now, and so will what is exported: the file's "
-                f"first voxel stays where it is in the patient. The file's own spacing is {spacing} mm."
+                f"'{self._image.name}' has another spacing than its file now, and so will what is exported, but for a "
+                f"DICOM SEG: the file's first voxel stays where it is in the patient. The file's spacing is {spacing} mm."
             )
 
 

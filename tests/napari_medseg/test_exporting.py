@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_medseg import image_layers
 from napari_medseg.exporting import Exporting
-from napari_medseg.exporting.exporting import CANCELLED, PATIENT
+from napari_medseg.exporting.exporting import CANCELLED, PATIENT, SOURCE
 from napari_medseg.image_layers import mask_layer_settings
 from napari_medseg.large.large_masks import LargeMasks
 from napari_medseg.models.reading import read_image, read_mask, read_placed_mask
@@ -155,6 +155,11 @@ def test_a_dicom_slice_becomes_a_dicom_seg_or_lies_in_the_patient_as_nifti(desk:
         labels = np.array([0, 1, 4])[again.data] if key == "dicom-seg" else again.data.squeeze()  # segments count 1, 2
         np.testing.assert_array_equal(labels, desk.pixels)
         np.testing.assert_allclose(again.geometry.affine[:, 1:], place[:, 1:], atol=1e-3)
+    assert SOURCE not in desk.state.notice
+    desk.state.image.scale = np.array(desk.state.image.scale) * 2
+    desk.export("dicom-seg", tmp_path / "out.dcm")
+    assert desk.state.notice.endswith(SOURCE)
+    np.testing.assert_allclose(read_placed_mask(tmp_path / "out.dcm").geometry.affine[:, 1:], place[:, 1:], atol=1e-3)
     desk.export("coco", tmp_path / "out.coco.json")
     assert json.loads((tmp_path / "out.coco.json").read_text())["images"][0]["file_name"] == "image"
 
