@@ -63,7 +63,7 @@ class Placing:
             spacing = " x ".join(f"{step:.4g}" for step in noted_of(self._image)["spacing"])
             self._state.notice = (
                 f"'{self._image.name}' has another spacing than its file now, and so will what is exported, but for a "
-                f"DICOM SEG: the file's first voxel stays where it is in the patient. The file's spacing is {spacing} mm."
+                f"DICOM SEG: the file's first voxel stays where it is in the patient. The file says {spacing} mm."
             )
 
 
