@@ -41,7 +41,9 @@ def axial_diameters(inside: npt.NDArray[np.bool_], spacing: Sequence[float]) -> 
         outline[:-1] * np.asarray(spacing, np.float64)  # the last point is the first one again
         for outline in find_contours(walled, 0.5, fully_connected="high")
     ]
-    return max((_diameters(outline) for outline in outlines), key=lambda found: (found[0], found[1]))
+    found = [_diameters(outline) for outline in outlines]
+    longest = max(along for along, _ in found)
+    return longest, max(across for along, across in found if along >= longest * (1 - _EQUAL))
 
 
 def _diameters(outline: Points) -> tuple[float, float]:

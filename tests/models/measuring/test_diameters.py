@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -70,11 +70,17 @@ def test_of_several_pieces_the_one_with_the_longest_counts() -> None:
     assert (longest, shortest) == pytest.approx((30, 3), abs=0.5)
 
 
+TWO_AS_LONG = np.array([[1, 1, 0, 1, 0, 0], [1, 0, 0, 0, 1, 0]], bool)
+"""Two pieces of one longest diameter but for rounding, and not of one shortest."""
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     inside=arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))).filter(np.any),
     spacing=st.tuples(st.floats(0.2, 5), st.floats(0.2, 5)),
 )
+@example(inside=TWO_AS_LONG, spacing=(2.0, 1.5901446005372806))
+@example(inside=TWO_AS_LONG, spacing=(1.0, 1.5901446005372806))
 def test_turning_an_image_over_or_enlarging_it_changes_nothing(
     inside: np.ndarray, spacing: tuple[float, float]
 ) -> None:
