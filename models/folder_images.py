@@ -72,19 +72,7 @@ def images_of(folder: Path) -> list[Path]:
     )
 
 
-def targets_for(images: list[Path], out: Path) -> dict[Path, Path]:
-    """Where the mask of each image goes.
-
-    Raises:
-        TargetError: two would be one file, or one would replace an image.
-    """
-    targets, alike = targets_apart(images, out)
-    if alike:
-        raise TargetError(f"'{Path(alike[0]['image']).name}' cannot have a mask of its own. {alike[0]['reason']}")
-    return targets
-
-
-def targets_apart(images: list[Path], out: Path) -> tuple[dict[Path, Path], list[dict[str, str]]]:
+def targets_for(images: list[Path], out: Path) -> tuple[dict[Path, Path], list[dict[str, str]]]:
     """Where the masks go that stand where no other's would; and the images of the others, each with the reason.
 
     Raises:
@@ -112,6 +100,11 @@ def targets_apart(images: list[Path], out: Path) -> tuple[dict[Path, Path], list
             )
     targets = {image: of_one[0] for image, of_one in places.items() if image not in alike}
     return targets, [{"image": str(image), "reason": reason} for image, reason in alike.items()]
+
+
+def target_by_name(image: Path, out: Path) -> Path:
+    """Where the mask of an image goes that somebody draws, and whose usual place would be another's, too."""
+    return out / f"{image.name}{mask_ending(image)}"
 
 
 def _places(image: Path, out: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from napari_medseg.models.chosen_model import ChosenModel, chosen_model
 from napari_medseg.models.durable import WriteError, make_folder
 from napari_medseg.models.engine.client import Engine
 from napari_medseg.models.errors import CancelledError, EngineError, MedSegError, ModelError
-from napari_medseg.models.folder_images import TargetError, images_in, targets_apart
+from napari_medseg.models.folder_images import TargetError, images_in, targets_for
 from napari_medseg.models.formats.opening import open_image
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.models.mask_record import Record
@@ -74,7 +74,7 @@ def segment(
     """
     images, failed = images_in(inputs)
     try:
-        targets, alike = targets_apart(images, out)
+        targets, alike = targets_for(images, out)
     except TargetError as error:
         raise typer.BadParameter(str(error)) from error
     failed += alike

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari.layers import Image, Layer
 
 from napari_medseg.models.errors import ImageError
-from napari_medseg.models.folder_images import images_in, images_of, targets_for
+from napari_medseg.models.folder_images import TargetError, images_in, images_of, target_by_name, targets_for
 from napari_medseg.models.formats import open_image
 from napari_medseg.models.writing import ON_DISK, on_disk
 
@@ -100,7 +100,13 @@ def listed(folder: Path) -> tuple[QueuedImage, ...]:
     if failed and not images:
         raise ImageError(failed[0]["reason"])
     reasons = {Path(entry["image"]): entry["reason"] for entry in failed}
-    targets = targets_for([*images, *reasons], masks_of(folder))
+    targets, alike = targets_for([*images, *reasons], masks_of(folder))
+    for entry in alike:
+        image = Path(entry["image"])
+        reasons.setdefault(image, entry["reason"])
+        targets[image] = target_by_name(image, masks_of(folder))  # of what is drawn; the command leaves it out
+    if len(set(targets.values())) < len(targets):
+        raise TargetError(alike[0]["reason"])
     names = names_in(masks_of(folder))
     found = ((image, target, mask_there(target, names)) for image, target in sorted(targets.items()))
     return tuple(

@@ -183,15 +183,18 @@ class TestImagesOfOneName:
 
     def test_the_place_of_a_mask_that_goes_to_disk_is_nobody_elses(self, tmp_path):
         images = [tmp_path / name for name in ("a.tif", "a.png", "a.nii.gz", "a.ome.zarr")]
-        targets = targets_for(images, tmp_path / "out")
+        targets, alike = targets_for(images, tmp_path / "out")
+        assert alike == []
         assert {on_disk(target).name for target in targets.values()} == {
             "a.tif.ome.zarr",
             "a.png.ome.zarr",
             "a.nii.gz.ome.zarr",
             "a.ome.zarr",
         }
-        with pytest.raises(TargetError, match=r"'a\.tif' cannot .* would be 'a\.tif\.ome\.zarr'"):
-            targets_for([*images, tmp_path / "a.tif.ome.zarr"], tmp_path / "out")
+        targets, alike = targets_for([*images, tmp_path / "a.tif.ome.zarr"], tmp_path / "out")
+        assert [Path(entry["image"]).name for entry in alike] == ["a.tif", "a.tif.ome.zarr"]
+        assert "would be 'a.tif.ome.zarr'" in alike[0]["reason"]
+        assert targets.keys() == set(images[1:])
         with pytest.raises(TargetError, match="would replace the image"):
             targets_for([tmp_path / "a.ome.zarr"], tmp_path)
 

@@ -245,6 +245,28 @@ def test_a_folder_of_two_series_is_listed_with_what_to_do(desk: QueueDesk, folde
     assert "holds 2 images" in desk.state.problem
 
 
+def test_images_whose_masks_would_be_one_file_are_marked_and_what_is_drawn_on_them_is_kept_apart(
+    desk: QueueDesk, folder: Path
+) -> None:
+    iio.imwrite(folder / "a.jpg", IMAGE)
+    masks = folder.with_name("ward 7 masks")
+    before = (masks / "a.png").read_bytes()
+    desk.choose(folder)
+    assert [queued.path.name for queued in desk.state.queue if "would be 'a.png'" in queued.problem] == [
+        "a.jpg",
+        "a.png",
+    ]
+    for at in (0, 1):
+        desk.open(at)
+        desk.viewer.add_labels(np.zeros(IMAGE.shape, np.uint8), name="drawn")
+        desk.until(lambda: desk.state.mask is not None)
+        desk.state.mask.data_setitem((np.array([3]), np.array([4])), at + 1)
+        desk.open(2)
+    assert (masks / "a.png").read_bytes() == before
+    for at, name in enumerate(("a.jpg.png", "a.png.png")):
+        assert read_mask(masks / name)[3, 4] == at + 1
+
+
 def test_an_image_that_cannot_be_opened_leaves_the_one_before(desk: QueueDesk, folder: Path) -> None:
     desk.choose(folder)
     desk.open(0)
