@@ -14,9 +14,10 @@ from . import candidates, pieces
 from .channels import draw, wanted_signs
 from .network import Answer, PromptNetwork
 from .plane import Plane
-from .prompts import Box, Extent, Lasso, Prompt, Prompts
+from .prompts import Box, Extent, Lasso, Point, Prompt, Prompts
 from .proposal import Piece, Proposal
 from .rastering import changed_near, deepest, obeyed, raised, sampled
+from .reach import reaching
 from .refinement import refined
 from .sight import Sight
 from .window import SIDE, Window
@@ -114,8 +115,11 @@ class Answering:
         logits = refined(self._head, view.answer.last.float(), view.answer.logits.float(), wanted)
         logits = torch.where(wanted * logits < FIRM, torch.where(wanted == 0, logits, FIRM * wanted), logits)
         found = raised(logits[0, 0].cpu().numpy(), view.window, plane.shape, prompts.plane)
+        newest = prompts.items[-1]
+        if isinstance(newest, Point):
+            found = reaching(found, before, newest, plane.shape)
         if before.corrects:
-            found = changed_near(found, before, prompts.items[-1])
+            found = changed_near(found, before, newest)
         return obeyed(found, prompts, plane.shape), float(view.answer.quality.float().sigmoid())
 
     @torch.inference_mode()
