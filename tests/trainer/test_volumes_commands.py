@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_network_learns_organs_from_volumes_and_is_measured_in_3d(
     medseg: Medseg, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small = ("--model", "unet", "--option", "base=8", "--crop", 48, "--batch", 4, "--lr", 0.03, "--steps", 60)
+    small = ("--model", "unet", "--option", "base=8", "--crop", 48, "--batch", 4, "--lr", 0.02, "--steps", 80)
     trained = medseg("train", folder, *small, "--labels", "liver,spleen,pancreas", "-o", tmp_path / "out", "--json")
     assert trained.code == 0, trained.err
     assert (trained.json["trained_on"], trained.json["planes"], trained.json["validated_on"]) == (3, 96, 1)
