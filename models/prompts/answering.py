@@ -88,6 +88,8 @@ class Answering:
         if pieces.lies_apart(found, until, newest) and (alone := self._alone(plane, newest, found, known)):
             known.append(Piece(Prompts((newest,)), alone))
         else:
+            if isinstance(newest, Point):
+                found = obeyed(reaching(found, until, newest, plane.shape), about, plane.shape)
             known[at] = Piece(about, found)
         if len(known) == 1:
             return found
@@ -115,11 +117,8 @@ class Answering:
         logits = refined(self._head, view.answer.last.float(), view.answer.logits.float(), wanted)
         logits = torch.where(wanted * logits < FIRM, torch.where(wanted == 0, logits, FIRM * wanted), logits)
         found = raised(logits[0, 0].cpu().numpy(), view.window, plane.shape, prompts.plane)
-        newest = prompts.items[-1]
-        if isinstance(newest, Point):
-            found = reaching(found, before, newest, plane.shape)
         if before.corrects:
-            found = changed_near(found, before, newest)
+            found = changed_near(found, before, prompts.items[-1])
         return obeyed(found, prompts, plane.shape), float(view.answer.quality.float().sigmoid())
 
     @torch.inference_mode()

@@ -54,7 +54,10 @@ def reaching(found: Proposal, before: Proposal, click: Point, shape: tuple[int, 
 
 
 def reach(before: Proposal, click: Point) -> float:
-    """Pixels around a click that it decides; 0 if it contradicts nothing, or the mask is too thin to tell."""
+    """Pixels around a click that it decides.
+
+    0 if it contradicts nothing, or the mask is too thin to tell, or farther away than that is wide, which says little.
+    """
     corner = before.box[0].start, before.box[1].start
     row, column = (round(x) - start for x, start in zip(click.at, corner, strict=True))
     inside = 0 <= row < before.mask.shape[0] and 0 <= column < before.mask.shape[1] and before.mask[row, column]
@@ -70,7 +73,7 @@ def reach(before: Proposal, click: Point) -> float:
         away = float(np.hypot((rows - 1) * step - row, (columns - 1) * step - column).min())
     else:
         away = float(depths[row // step + 1, column // step + 1])
-    return min(REACH * away, DEEPEST * deepest)
+    return min(REACH * away, DEEPEST * deepest) if away <= 2 * deepest else 0.0
 
 
 def _clipped(middle: int, beyond: int, length: int) -> slice:

@@ -40,9 +40,10 @@ def test_a_click_that_adds_beside_the_mask_fills_what_lies_between_but_for_a_res
     assert after[36:45, 60].all()
 
 
-def test_what_is_far_away_is_reached_no_farther_than_the_mask_is_deep() -> None:
+def test_a_click_reaches_no_farther_than_the_mask_is_deep_and_not_at_all_from_far_away() -> None:
     before = as_proposal(disc((20, 20), 6))
-    assert reach(before, Point((70, 80))) <= 6
+    assert 0 < reach(before, Point((20, 36))) <= 6
+    assert reach(before, Point((20, 45))) == 0
 
 
 @pytest.mark.parametrize("click", [Point((40, 40)), Point((5, 5), positive=False), Point((40, 61), positive=False)])

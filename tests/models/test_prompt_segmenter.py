@@ -218,6 +218,18 @@ def middle_of(mask: npt.NDArray[np.bool_]) -> tuple[float, float]:
     return float(row), float(column)
 
 
+def test_a_click_on_another_of_the_same_size_adds_it_whole_and_no_disc_of_the_first_ones_size(
+    segmenter: PromptSegmenter,
+) -> None:
+    first, second = disc((200, 260), (100, 70), 18), disc((200, 260), (100, 190), 18)
+    segmenter.start(picture(first | second))
+    once = segmenter.update(Prompts().click((100.0, 70.0)))
+    twice = segmenter.update(Prompts().click((100.0, 70.0)).click((100.0, 190.0)))
+
+    assert iou(once, first) > 0.8
+    assert iou(twice, first | second) > 0.8
+
+
 def test_without_prompts_the_mask_is_what_it_began_with(segmenter: PromptSegmenter) -> None:
     begun = disc((100, 90), (50, 40), 20)
     segmenter.start(picture(begun), begun.astype(np.uint16) * 7)
