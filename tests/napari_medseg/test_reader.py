@@ -74,6 +74,7 @@ def test_each_channel_knows_the_whole_image_and_its_siblings(volume: str) -> Non
         "path": volume,
         "part": "",
         "geometry": None,
+        "origin": (),
         "notices": (),
         "window": None,
         "frame_seconds": None,
