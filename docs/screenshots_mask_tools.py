@@ -47,8 +47,13 @@ def _volume(viewer, panel) -> None:
     for number in (slices[1], slices[len(slices) // 2], slices[-2]):
         mask.data[number] = liver[number]
     mask.refresh()
-    viewer.dims.set_current_step(0, int(slices[len(slices) // 3]))
+    viewer.dims.set_current_step(0, int(slices[1]))
     viewer.reset_view()
+    tools.use("copy_next")
+    until(lambda: "Copied" in panel.state.notice)
+    shoot(viewer, "mask-tools-copy")
+    panel.controller.editing.undo()
+    viewer.dims.set_current_step(0, int(slices[len(slices) // 3]))
     tools.use("interpolate")
     until(lambda: "Filled" in panel.state.notice)
     shoot(viewer, "mask-tools-between-slices")
