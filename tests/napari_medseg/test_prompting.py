@@ -10,8 +10,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLineEdit
 
-from napari_medseg.models.engine.client import Engine
-
 from .prompting_support import FIRST, SECOND, Hand, disc, is_disc, labels, take_up
 
 
@@ -135,96 +133,6 @@ class TestTools:
         hand.pull((20, 26), (28, 34))
 
         assert panel.state.prompts == 1
-
-    def test_two_quick_clicks_are_two_prompts_and_do_not_zoom(
-        self, panel: Any, hand: Hand, press: Any, qtbot: Any
-    ) -> None:
-        take_up(panel, press, "click")
-        zoom = hand.viewer.camera.zoom
-        native = hand.viewer.window._qt_viewer.canvas.native
-        hand.click_on(FIRST)
-        qtbot.mouseDClick(native, Qt.MouseButton.LeftButton, pos=hand.point((26, 32)))
-
-        hand.wait()
-
-        assert panel.state.prompts == 2
-        assert hand.viewer.camera.zoom == zoom
-
-    @pytest.mark.parametrize("before", [0, 1])
-    def test_a_click_is_asked_about_while_the_button_is_held_and_written_when_it_is_let_go(
-        self, panel: Any, hand: Hand, press: Any, until: Any, monkeypatch: pytest.MonkeyPatch, before: int
-    ) -> None:
-        take_up(panel, press, "click")
-        for at in ((20, 26),)[:before]:
-            hand.click(at)
-        asked: list[Any] = []
-        ask = Engine.prompt
-        monkeypatch.setattr(Engine, "prompt", lambda *about: (answer := ask(*about), asked.append(about[2:]))[0])
-        hand.press(FIRST)
-
-        until(lambda: asked)
-
-        assert panel.state.prompts == before
-        assert (panel.state.mask is None) == (before == 0)
-        hand.release(FIRST)
-        hand.wait()
-        (held_prompts, held_now), (prompts, now) = asked
-        assert held_prompts == prompts
-        assert held_now.equals(now)
-        assert is_disc(panel, 1, FIRST)
-
-    def test_a_button_held_on_what_is_no_object_asks_nothing(
-        self, panel: Any, hand: Hand, press: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        take_up(panel, press, "click")
-        monkeypatch.setattr(Engine, "prompt", lambda *about: pytest.fail("it was asked about"))
-
-        hand.click(FIRST, right=True)
-
-        assert "no object" in panel.state.notice
-        assert not panel.state.problem
-
-    def test_a_pull_with_the_click_tool_moves_the_view_and_prompts_nothing(
-        self, panel: Any, hand: Hand, press: Any
-    ) -> None:
-        take_up(panel, press, "click")
-        middle = hand.viewer.camera.center
-
-        hand.pull(FIRST, (40, 50), (50, 60))
-
-        assert panel.state.mask is None
-        assert hand.viewer.camera.center != middle
-
-    @pytest.mark.parametrize("right", [False, True])
-    def test_a_pull_keeps_what_it_holds_under_the_mouse(self, panel: Any, hand: Hand, press: Any, right: bool) -> None:
-        take_up(panel, press, "click")
-        to, zoom = hand.point((40, 50)), hand.viewer.camera.zoom
-        hand.press(FIRST, right=right)
-
-        hand.move((40, 50))
-
-        held = hand.point(FIRST)
-        assert abs(held.x() - to.x()) <= 1
-        assert abs(held.y() - to.y()) <= 1
-        assert hand.viewer.camera.zoom == zoom
-        hand.release((40, 50), right=right)
-
-    def test_a_click_of_a_trembling_hand_moves_nothing_and_needs_no_drawing_to_see_what_it_hit(
-        self, panel: Any, hand: Hand, press: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        take_up(panel, press, "click")
-        looked: list[Any] = []
-        monkeypatch.setattr(hand.viewer.window._qt_viewer.canvas._scene_canvas, "visual_at", looked.append)
-        middle = hand.viewer.camera.center
-        hand.press(FIRST)
-        hand.move((FIRST[0] + 0.3, FIRST[1] + 0.2))
-
-        hand.release(FIRST)
-        hand.wait()
-
-        assert is_disc(panel, 1, FIRST)
-        assert hand.viewer.camera.center == middle
-        assert not looked
 
     @pytest.mark.parametrize(("key", "name"), [("Q", "click"), ("W", "scribble"), ("R", "box"), ("T", "lasso")])
     def test_keys_take_tools_up_and_put_them_down(self, panel: Any, hand: Hand, key: str, name: str) -> None:
