@@ -88,8 +88,8 @@ class Answering:
         if pieces.lies_apart(found, until, newest) and (alone := self._alone(plane, newest, found, known)):
             known.append(Piece(Prompts((newest,)), alone))
         else:
-            if isinstance(newest, Point):
-                found = obeyed(reaching(found, until, newest, plane.shape), about, plane.shape)
+            if isinstance(newest, Point) and (wider := reaching(found, until, newest, plane.shape)) is not found:
+                found = obeyed(wider, about, plane.shape)
             known[at] = Piece(about, found)
         if len(known) == 1:
             return found
