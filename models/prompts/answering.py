@@ -7,12 +7,11 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from . import candidates, pieces
-from .channels import draw, wanted_signs
-from .network import Answer, PromptNetwork
+from .channels import MASK, MASKED, Channels, draw, wanted_signs
+from .network import PROMPT_CHANNELS, Answer, PromptNetwork
 from .plane import Plane
 from .prompts import Box, Extent, Lasso, Point, Prompt, Prompts
 from .proposal import Piece, Proposal
@@ -173,25 +172,27 @@ class Answering:
 
     def _promising(self, plane: Plane, prompts: Prompts, tries: Sequence[_Try]) -> list[_Try]:
         """Those of which the network expects most at a glance."""
-        expected, order = self._answers(plane, tries, prompts, GLANCE).quality.float().sort(descending=True)
+        windows = [window for window, _ in tries]
+        expected = self._sight.expected(plane, windows, _channels(tries, prompts, GLANCE))
+        expected, order = expected.float().sort(descending=True)
         chosen = 1 if expected[0] - expected[1] > CLEAR else CHOSEN
         return [tries[number] for number in sorted(order[:chosen].tolist())]
 
     def _look(self, plane: Plane, window: Window, before: Proposal, prompts: Prompts) -> _View:
         return _View(window, self._answers(plane, [(window, before)], prompts))
 
-    def _answers(self, plane: Plane, tries: Sequence[_Try], prompts: Prompts, side: int = SIDE) -> Answer:
-        """What the network says of some windows, seen with so many cells along a side."""
-        channels = np.stack([_channels(window, prompts, before, side) for window, before in tries])
-        return self._sight.answer(plane, [window for window, _ in tries], channels)
+    def _answers(self, plane: Plane, tries: Sequence[_Try], prompts: Prompts) -> Answer:
+        return self._sight.answer(plane, [window for window, _ in tries], _channels(tries, prompts))
 
 
-def _channels(window: Window, prompts: Prompts, before: Proposal, side: int) -> npt.NDArray[np.float32]:
-    """What the prompt branch reads, (6, side, side)."""
-    so_far = np.zeros((2, side, side), np.float32)
-    if before.extent:
-        so_far[0], so_far[1] = sampled(before, window, side), 1
-    return np.concatenate((draw(prompts, window, side), so_far))
+def _channels(tries: Sequence[_Try], prompts: Prompts, side: int = SIDE) -> Channels:
+    """What the prompt branch reads in each of some windows, (N, 6, side, side)."""
+    read = np.zeros((len(tries), PROMPT_CHANNELS, side, side), np.float32)
+    for channels, (window, before) in zip(read, tries, strict=True):
+        channels[:MASK] = draw(prompts, window, side)
+        if before.extent:
+            channels[MASK], channels[MASKED] = sampled(before, window, side), 1
+    return read
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,15 +70,26 @@ class PromptNetwork(nn.Module):
 
     def answer(self, features: list[Tensor], prompts: Tensor) -> Answer:
         """The prompt branch, with the image's features at each of its levels."""
-        x = self.fused_stem(self.prompt_stem(prompts) + features[0])
-        skips = [x]
-        for level, seen in zip(self.prompt_levels, features[1:], strict=True):
-            skips.append(level(skips[-1]) + seen)
-        x = deepest = self.context(skips.pop())
+        x, skips = self._down(features, prompts)
+        quality = self._quality(x)
         for level in reversed(self.up_levels):  # type: ignore[call-overload]
             x = level(x, skips.pop())
+        return Answer(self.head(x), quality, x)
+
+    def expected(self, features: list[Tensor], prompts: Tensor) -> Tensor:
+        """Only the quality of that answer, (B,): for less than two thirds of its arithmetic."""
+        return self._quality(self._down(features, prompts)[0])
+
+    def _down(self, features: list[Tensor], prompts: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The coarsest map of the prompt branch, and the finer ones, finest first."""
+        maps = [self.fused_stem(self.prompt_stem(prompts) + features[0])]
+        for level, seen in zip(self.prompt_levels, features[1:], strict=True):
+            maps.append(level(maps[-1]) + seen)
+        return self.context(maps.pop()), maps
+
+    def _quality(self, deepest: Tensor) -> Tensor:
         pooled = torch.cat((deepest.mean((2, 3)), deepest.amax((2, 3))), 1)  # (B, 2 x widths[-1])
-        return Answer(self.head(x), self.quality(pooled)[:, 0], x)
+        return self.quality(pooled)[:, 0]
 
 
 @dataclass(frozen=True, eq=False)

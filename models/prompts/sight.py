@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..devices import cores, threads_of_one_core
+from .channels import Channels
 from .network import Answer, PromptNetwork, normalised
 from .plane import Plane
 from .window import Window
@@ -20,6 +21,11 @@ KEPT = 24
 
 Maps = list[Tensor]
 """Image features of one window, a batch of one, finest first."""
+
+T = TypeVar("T", Tensor, Answer)
+
+_Say: TypeAlias = Callable[[Maps, Tensor], T]
+"""What of the prompt branch to run, given features and prompts."""
 
 _Key = tuple[Plane, Window, int]
 """What of an image was looked at, and with how many cells along a side."""
@@ -55,7 +61,7 @@ class Sight:
         """Another image."""
         self._features.clear()
 
-    def answer(self, plane: Plane, windows: Sequence[Window], channels: npt.NDArray[np.float32]) -> Answer:
+    def answer(self, plane: Plane, windows: Sequence[Window], channels: Channels) -> Answer:
         """Look through some windows.
 
         Args:
@@ -66,32 +72,40 @@ class Sight:
         Returns:
             A batch of N.
         """
-        keys = [(plane, window, channels.shape[-1]) for window in windows]
-        known = [self._features.get(key) for key in keys]
-        shares = np.array_split(np.arange(len(windows)), min(self._parts, len(windows)))
-        given = [(plane, [windows[n] for n in share], [known[n] for n in share], channels[share]) for share in shares]
-        if self._threads is None or len(given) == 1:
-            found = [self._part(*part) for part in given]
-        else:
-            found = list(self._threads.map(lambda part: self._part(*part), given))
-        self._remember(keys, [maps for part, _ in found for maps in part])
-        answers = [answer for _, answer in found]
+        answers = self._each(self._network.answer, plane, windows, channels)
         if len(answers) == 1:
             return answers[0]
         parts = zip(*((answer.logits, answer.quality, answer.last) for answer in answers), strict=True)
         return Answer(*(torch.cat(part) for part in parts))
 
+    def expected(self, plane: Plane, windows: Sequence[Window], channels: Channels) -> Tensor:
+        """Only the quality of what is seen in each of some windows, (N,); see `answer`."""
+        return torch.cat(self._each(self._network.expected, plane, windows, channels))
+
+    def _each(self, say: _Say[T], plane: Plane, windows: Sequence[Window], channels: Channels) -> list[T]:
+        """What the network says of some windows: a batch for each thread, in the order of the windows."""
+        keys = [(plane, window, channels.shape[-1]) for window in windows]
+        known = [self._features.get(key) for key in keys]
+        shares = np.array_split(np.arange(len(windows)), min(self._parts, len(windows)))
+        given = [(plane, [windows[n] for n in share], [known[n] for n in share], channels[share]) for share in shares]
+        if self._threads is None or len(given) == 1:
+            found = [self._part(say, *part) for part in given]
+        else:
+            found = list(self._threads.map(lambda part: self._part(say, *part), given))
+        self._remember(keys, [maps for part, _ in found for maps in part])
+        return [said for _, said in found]
+
     @torch.inference_mode()
     def _part(
-        self, plane: Plane, windows: list[Window], known: list[Maps | None], channels: npt.NDArray[np.float32]
-    ) -> tuple[list[Maps], Answer]:
+        self, say: _Say[T], plane: Plane, windows: list[Window], known: list[Maps | None], channels: Channels
+    ) -> tuple[list[Maps], T]:
         """The features of some windows, made in one go where they are not known, and what the network says."""
         unknown = [window for window, maps in zip(windows, known, strict=True) if maps is None]
         made = iter(self._seen(plane, unknown, channels.shape[-1]) if unknown else ())
         each = [next(made) if maps is None else maps for maps in known]
         together = each[0] if len(each) == 1 else [torch.cat(maps) for maps in zip(*each, strict=True)]
         sent = torch.from_numpy(channels).to(self._device, self._precision, memory_format=torch.channels_last)
-        return each, self._network.answer(together, sent)
+        return each, say(together, sent)
 
     def _seen(self, plane: Plane, windows: list[Window], side: int) -> list[Maps]:
         looks = [plane.look(window, side) for window in windows]

@@ -41,6 +41,18 @@ def test_windows_looked_through_at_the_same_time_say_what_they_say_one_by_one(
         torch.testing.assert_close(getattr(together, part), expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_is_expected_of_windows_is_the_quality_of_what_is_seen_in_them(
+    network: PromptNetwork, plane: Plane, threads: int
+) -> None:
+    sight, given = Sight(network, CPU, threads=threads), channels(len(WINDOWS))
+
+    expected = sight.expected(plane, WINDOWS, given)
+
+    torch.testing.assert_close(expected, sight.answer(plane, WINDOWS, given).quality)
+    assert expected.unique().numel() == len(WINDOWS)
+
+
 def test_what_is_known_of_a_window_is_not_made_again_until_it_is_forgotten(
     network: PromptNetwork, plane: Plane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
