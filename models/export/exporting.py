@@ -11,7 +11,7 @@ from ..durable import write
 from ..errors import ImageError
 from ..formats.opened import OpenedImage
 from ..image import Array, MedicalImage
-from ..measuring import csv_text, measure, measure_planes
+from ..measuring import csv_file, measure, measure_planes
 from ..writing import write_mask
 from .coco import coco_json
 from .geojson import geojson
@@ -68,7 +68,7 @@ def export_mask(
         each = measure if key == "csv" else measure_planes
         measures = each(mask, image, names=names, progress=progress, cancel=cancel)
         stop_if(cancel)
-        write(path, csv_text(measures).encode())
+        write(path, csv_file(measures))
     else:
         if by_ending is None or by_ending.key != key:
             raise ImageError(

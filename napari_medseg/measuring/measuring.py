@@ -11,7 +11,7 @@ from psygnal import Signal
 
 from napari_medseg.models.durable import write
 from napari_medseg.models.errors import CancelledError
-from napari_medseg.models.measuring import LabelMeasures, csv_text, measure, measure_planes
+from napari_medseg.models.measuring import LabelMeasures, csv_file, measure, measure_planes
 
 from ..background import Background
 from ..editing import Editing
@@ -172,7 +172,7 @@ class Measuring:
             self._state.notice = f"{len(rows)} {'line was' if len(rows) == 1 else 'lines were'} written to {path}."
 
         self._state.problem = self._state.notice = ""
-        self._background.run(partial(write, path, csv_text(rows).encode()), saved, self._failed, finish=True)
+        self._background.run(partial(write, path, csv_file(rows)), saved, self._failed, finish=True)
 
     def _mask(self) -> Mask | None:
         return self._masks.current() if self._state.mask is not None and self.viewer is not None else None

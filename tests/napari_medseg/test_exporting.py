@@ -200,7 +200,7 @@ def test_the_mask_of_a_large_image_is_exported_whole_with_the_part_that_is_open(
     np.testing.assert_array_equal(mask.data, desk.whole)
     assert (np.count_nonzero(mask.data == 3), mask.spacing, mask.unit) == (painted, STEP, "um")
     assert len(json.loads((tmp_path / "out" / "mask.geojson").read_text())["features"]) == 1
-    assert (tmp_path / "out" / "mask.csv").read_text().startswith("label,area_um2")
+    assert (tmp_path / "out" / "mask.csv").read_text("utf-8-sig").startswith("label,area_um2")
     exporting.close()
     desk.close()
 

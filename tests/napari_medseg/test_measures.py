@@ -158,7 +158,7 @@ def test_they_are_written_as_csv(desk: Measured, tmp_path: Path) -> None:
     desk.draw_boxes()
     desk.measuring.save(tmp_path / "für Herrn Müller.csv")
     desk.until(lambda: "2 lines were written" in desk.state.notice)
-    with (tmp_path / "für Herrn Müller.csv").open(encoding="utf-8") as file:
+    with (tmp_path / "für Herrn Müller.csv").open(encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert [(row["label"], row["volume_mm3"]) for row in rows] == [("1", "150"), ("3", "120")]
     (tmp_path / "file").write_bytes(b"")

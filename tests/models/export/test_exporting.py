@@ -14,6 +14,7 @@ from napari_medseg.models.errors import CancelledError, ImageError
 from napari_medseg.models.export import EXPORTS, check_not_the_image, export_mask, export_of, fitting
 from napari_medseg.models.export.stores import copy_store
 from napari_medseg.models.formats import OpenedImage, open_image
+from napari_medseg.models.image import MedicalImage
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.models.reading import read_mask
 from napari_medseg.models.streaming.partial import Partial
@@ -114,6 +115,16 @@ def test_other_endings_are_understood_or_refused(tmp_path: Path, mask: np.ndarra
         export("nifti", tmp_path / "a.png", mask, slice_)
     export("csv", tmp_path / "a.txt", mask, slice_)
     assert len(list(csv.DictReader((tmp_path / "a.txt").open()))) == 1
+
+
+@pytest.mark.parametrize("key", ["csv", "csv-slices"])
+def test_measurements_begin_with_a_mark_that_tells_spreadsheets_their_letters(key: str, tmp_path: Path) -> None:
+    volume = MedicalImage(np.zeros((2, 4, 4), np.uint8), "ZYX")
+    path = tmp_path / f"a{EXPORTS[key].ending}"
+    export_mask(path, np.ones((2, 4, 4), np.uint8), volume, names={1: "Läsion 肝臓"})
+    assert path.read_bytes().startswith(b"\xef\xbb\xbflabel,name")
+    rows = list(csv.DictReader(path.open(encoding="utf-8-sig")))
+    assert {(row["label"], row["name"]) for row in rows} == {("1", "Läsion 肝臓")}
 
 
 def test_a_class_has_one_object_for_each_piece(tmp_path: Path, slice_: OpenedImage) -> None:
