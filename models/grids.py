@@ -28,8 +28,8 @@ def check_one_grid(image: MedicalImage, mask: MedicalImage, kinds: tuple[Kind | 
 
     Two that both say where they lie are held against each other by their corners, in voxels of the image; the ways in
     which their files run may differ. Where only one of them says, and was turned upright by that, the other must be
-    of a format that knows no place, and is taken as shown: nobody can tell whether to turn it, too. Labels in OME-Zarr
-    may say where they begin, as their images do.
+    of a format that knows no place, and is taken as shown: nobody can tell whether to turn it, too. Where both say
+    where they begin, or labels in OME-Zarr do, that has to be one place.
 
     Args:
         image: as it was read, upright.
@@ -43,8 +43,10 @@ def check_one_grid(image: MedicalImage, mask: MedicalImage, kinds: tuple[Kind | 
         lengths = image.mask_shape[-3:] if "Z" in image.axes else (1, *image.mask_shape[-2:])
         _check_places(image.geometry, mask.geometry, lengths)
         return
-    if kinds == ("ome-zarr", "ome-zarr") and mask.origin:  # those that do not say it lie on their image
-        _check_origins(image, mask)
+    if image.geometry is None:
+        begin, unit = _begin(mask)
+        if begin and (image.origin or kinds == ("ome-zarr", "ome-zarr")):  # those that do not say it lie on their image
+            _check_origins(image, begin, unit)
     placed, other = (image, kinds[1]) if image.geometry is not None else (mask, kinds[0])
     if placed.geometry is not None and any(placed.geometry.flipped) and other in _AS_STORED:
         which = "mask" if placed is image else "image"
@@ -117,16 +119,25 @@ def _check_places(image: Geometry, mask: Geometry, lengths: tuple[int, ...]) -> 
         )
 
 
-def _check_origins(image: MedicalImage, mask: MedicalImage) -> None:
+def _begin(mask: MedicalImage) -> tuple[tuple[float, ...], str]:
+    """Where a mask begins, see `MedicalImage.origin`, and in what unit; () if it says nothing that can be compared."""
+    if mask.geometry is None:
+        return mask.origin, mask.unit
+    straight = np.allclose(mask.geometry.direction, np.eye(3)[:, ::-1], atol=_ALONG)
+    begin = mask.geometry.translate[-mask.spatial_ndim :]
+    return (begin, "mm") if straight and any(begin) else ((), "mm")
+
+
+def _check_origins(image: MedicalImage, begin: tuple[float, ...], unit: str) -> None:
     """A pixel is allowed for programs that mean its corner."""
-    begin = np.array(image.origin or (0.0,) * image.spatial_ndim)
-    if len(mask.origin) != len(begin):  # one slice with an axis for it
+    wanted = np.array(image.origin or (0.0,) * image.spatial_ndim)
+    if len(begin) != len(wanted) or (unit in METRES) != (image.unit in METRES):  # one slice with an axis for it
         return
-    in_unit = METRES[mask.unit] / METRES[image.unit] if {mask.unit, image.unit} <= METRES.keys() else 1.0
-    away = np.array(mask.origin) * in_unit - begin
+    in_unit = METRES[unit] / METRES[image.unit] if unit in METRES else 1.0
+    away = np.array(begin) * in_unit - wanted
     if (np.abs(away) > image.spacing).any():
         raise ImageError(
-            f"The mask begins at {_listed(mask.origin)} {mask.unit}, and its image at {_listed(begin)} {image.unit}: "
+            f"The mask begins at {_listed(begin)} {unit}, and its image at {_listed(wanted)} {image.unit}: "
             "it is the mask of another piece. Export or resample the mask on the image's own grid."
         )
 

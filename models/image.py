@@ -12,6 +12,7 @@ import numpy.typing as npt
 from .errors import ImageError
 from .geometry import Geometry
 from .memory import check_fits_in_memory
+from .units import NO_TIME
 
 AXES = "TZYXC"
 """Axes in their only allowed order: time, plane, row, column, channel."""
@@ -33,10 +34,13 @@ class MedicalImage:
         geometry: where it lies in the patient, for formats that say so; its spacing is `spacing`, in mm.
         origin: where the middle of the first pixel lies along Z, Y, X (those that `axes` has), in `unit`, for formats
             that say so without a patient; () at 0, or with a geometry.
+        time_step: from one frame along T to the next, in `time_unit`; 1 without T.
+        time_unit: "s", or "frame" where nobody knows how long the step is.
 
     Raises:
         ImageError: no pixels, axes that do not fit the array, a spacing that is not positive and finite or not that of
-            the geometry, an origin that is not finite, or values that are not numbers.
+            the geometry, an origin that is not finite, a step of time that is not positive, or values that are not
+            numbers.
     """
 
     data: Array
@@ -46,6 +50,8 @@ class MedicalImage:
     name: str = ""
     geometry: Geometry | None = None
     origin: tuple[float, ...] = ()
+    time_step: float = 1.0
+    time_unit: str = NO_TIME
 
     def __post_init__(self) -> None:
         data = self.data if is_lazy(self.data) else np.asarray(self.data)
@@ -55,6 +61,9 @@ class MedicalImage:
         object.__setattr__(self, "spacing", tuple(float(s) for s in self.spacing) or (1.0,) * self.spatial_ndim)
         origin = tuple(float(at) for at in self.origin)
         object.__setattr__(self, "origin", origin if any(origin) and self.geometry is None else ())
+        time = (float(self.time_step), self.time_unit) if "T" in self.axes else (1.0, NO_TIME)
+        object.__setattr__(self, "time_step", time[0])
+        object.__setattr__(self, "time_unit", time[1])
         self._check()
 
     def _check(self) -> None:
@@ -77,6 +86,10 @@ class MedicalImage:
             raise ImageError(f"{called} has spacing {self.spacing}; each must be a positive number.")
         if len(self.origin) not in (0, self.spatial_ndim) or not np.isfinite(self.origin).all():
             raise ImageError(f"{called} begins at {self.origin}; a number for each spatial axis is needed.")
+        if not (np.isfinite(self.time_step) and self.time_step > 0) or self.time_unit not in ("s", NO_TIME):
+            raise ImageError(
+                f"{called} has frames {self.time_step} {self.time_unit} apart; a positive number of 's' is needed."
+            )
         if self.geometry is not None:
             placed = self.geometry.spacing[-self.spatial_ndim :]
             if self.unit != "mm" or not np.allclose(self.spacing, placed, rtol=1e-4):
@@ -109,6 +122,11 @@ class MedicalImage:
     def mask_shape(self) -> tuple[int, ...]:
         """Shape of a mask of this image: every axis but the channels."""
         return self.data.shape[:-1] if "C" in self.axes else self.data.shape
+
+    @property
+    def frame_seconds(self) -> float | None:
+        """Time from one frame to the next, in s; None without frames, or where nobody knows it."""
+        return self.time_step if self.time_unit == "s" else None
 
     @property
     def channels(self) -> int:

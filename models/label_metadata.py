@@ -8,6 +8,7 @@ import numpy as np
 
 from .errors import ImageError
 from .geometry import Geometry
+from .units import NO_TIME
 
 _UNITS = {"nm": "nanometer", "um": "micrometer", "mm": "millimeter", "cm": "centimeter", "m": "meter"}
 """What NGFF calls this project's units; "pixel" is none."""
@@ -17,12 +18,17 @@ _OWN = "medseg"
 
 
 def described(
-    axes: str, spacing: tuple[float, ...], unit: str, levels: int, origin: tuple[float, ...] = ()
+    axes: str,
+    spacing: tuple[float, ...],
+    unit: str,
+    levels: int,
+    origin: tuple[float, ...] = (),
+    time: tuple[float, str] = (1.0, NO_TIME),
 ) -> dict[str, Any]:
     """The attributes of a group of labels whose levels are called "0", "1", ..., each half of the last along Y and X.
 
     A pixel of a level stands in the middle of the pixels that it comes from, hence the translations; those of the full
-    size are the `origin` (see `MedicalImage`).
+    size are the `origin`, and `time` is the step from frame to frame and its unit (see `MedicalImage`).
 
     Raises:
         ImageError: axes or a spacing that cannot be.
@@ -32,16 +38,16 @@ def described(
         raise ImageError(f"Labels cannot be kept with the axes {axes!r} and the spacing {spacing}.")
     if not all(np.isfinite(length) and length > 0 for length in spacing):
         raise ImageError(f"Labels cannot be kept with the spacing {spacing}; each must be a positive number.")
-    along = dict(zip(spatial, map(float, spacing), strict=True))
+    along = dict(zip(spatial, map(float, spacing), strict=True)) | {"T": float(time[0])}
     begin = dict(zip(spatial, map(float, origin), strict=True)) if origin else {}
     datasets = []
     for level in range(levels):
         factor = {axis: 2.0**level if axis in "YX" else 1.0 for axis in axes}
-        scale = [along.get(axis, 1.0) * factor[axis] for axis in axes]
-        translation = [begin.get(axis, 0.0) + along.get(axis, 1.0) * (factor[axis] - 1) / 2 for axis in axes]
+        scale = [along[axis] * factor[axis] for axis in axes]
+        translation = [begin.get(axis, 0.0) + along[axis] * (factor[axis] - 1) / 2 for axis in axes]
         transforms = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": translation}]
         datasets.append({"path": str(level), "coordinateTransformations": transforms})
-    multiscale = {"axes": [_axis(axis, unit) for axis in axes], "datasets": datasets, "type": "mode"}
+    multiscale = {"axes": [_axis(axis, unit, time[1]) for axis in axes], "datasets": datasets, "type": "mode"}
     return {"ome": {"version": "0.5", "multiscales": [multiscale], "image-label": {"version": "0.5"}}}
 
 
@@ -82,8 +88,8 @@ def read_geometry(attributes: dict[str, Any]) -> Geometry | None:
     return Geometry(np.array(attributes[_OWN]["affine"], np.float64), (bool(z), bool(y), bool(x)))
 
 
-def _axis(axis: str, unit: str) -> dict[str, str]:
+def _axis(axis: str, unit: str, time_unit: str) -> dict[str, str]:
     if axis == "T":
-        return {"name": "t", "type": "time"}
+        return {"name": "t", "type": "time"} | ({"unit": "second"} if time_unit == "s" else {})
     named = {"name": axis.lower(), "type": "space"}
     return named | ({"unit": _UNITS[unit]} if unit in _UNITS else {})

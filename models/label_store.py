@@ -24,6 +24,7 @@ from .errors import ImageError
 from .geometry import Geometry
 from .label_metadata import described, described_geometry, read_axes, read_geometry
 from .memory import check_fits_in_memory
+from .units import NO_TIME
 
 Labels = npt.NDArray[Any]
 Region = tuple[slice, ...]
@@ -76,6 +77,7 @@ class LabelStore:
         chunk: int = CHUNK,
         *,
         origin: Sequence[float] = (),
+        time: tuple[float, str] = (1.0, NO_TIME),
         durable: bool = False,
     ) -> LabelStore:
         """Make a store of zeros.
@@ -89,7 +91,9 @@ class LabelStore:
             geometry: where the labels lie in the patient.
             dtype: uint8, uint16 or uint32.
             chunk: side of the squares that are kept as files, in pixels.
-            origin: where the middle of the first pixel lies along Z, Y, X (those that `axes` has), in `unit`; () at 0.
+            origin: where the middle of the first pixel lies along Z, Y, X (those that `axes` has), in `unit`; () at 0,
+                or where the `geometry` says.
+            time: step from frame to frame and its unit, see `MedicalImage`.
             durable: force whatever is written to the disk, which takes some milliseconds a square.
 
         Raises:
@@ -107,7 +111,10 @@ class LabelStore:
         if path.exists():
             raise WriteError(f"There is a '{path.name}' in '{path.parent}' already. Nothing was written.")
         sizes = _level_shapes(shape, chunk)
-        attributes = described(axes, tuple(spacing), unit, len(sizes), tuple(origin)) | described_geometry(geometry)
+        if geometry is not None and not origin:  # for programs that do not read the affine
+            origin = geometry.translate[-len(spacing) :]
+        attributes = described(axes, tuple(spacing), unit, len(sizes), tuple(origin), time)
+        attributes |= described_geometry(geometry)
         with explained(path):
             group = zarr.open_group(_chunks(path, durable), mode="w", zarr_format=3, attributes=attributes)
             levels = [

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ def read_placed_mask(path: str | os.PathLike[str], part: str = "") -> MedicalIma
         planes = np.moveaxis(image.data, -1, 0)
         return MedicalImage(as_mask(planes), "ZYX", (1.0, *image.spacing), image.unit, name=image.name)
     data = _one_number_a_pixel(image.data, path)
-    return MedicalImage(as_mask(data), image.axes[:-1], image.spacing, image.unit, image.name, image.geometry)
+    return replace(image, data=as_mask(data), axes=image.axes[:-1])
 
 
 def mask_on(path: str | os.PathLike[str], opened: OpenedImage) -> Array:

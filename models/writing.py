@@ -22,7 +22,7 @@ from .errors import ImageError
 from .formats.kinds import content_kind
 from .formats.opened import OpenedImage
 from .image import Array, MedicalImage, as_mask
-from .units import METRES
+from .units import METRES, NO_TIME
 
 _log = logging.getLogger(__name__)
 
@@ -168,6 +168,10 @@ def _plain_tiff(mask: Array, image: MedicalImage) -> bytes:
     described = {"axes": axes, "unit": image.unit, "PhysicalSizeY": spacing["Y"], "PhysicalSizeX": spacing["X"]}
     if "Z" in spacing:
         described["spacing"] = spacing["Z"]  # tifffile's name for the distance of planes
+    if image.origin:
+        described |= {f"Position{axis}": at for axis, at in zip(spacing, image.origin, strict=True)}
+    if (image.time_step, image.time_unit) != (1.0, NO_TIME):
+        described |= {"TimeIncrement": image.time_step, "TimeIncrementUnit": image.time_unit}
     tags: dict[str, Any] = {}
     if image.unit in METRES:  # for programs that do not read the description; rounded to a fraction there
         pixels_per_cm = [0.01 / (spacing[axis] * METRES[image.unit]) for axis in "XY"]
@@ -177,13 +181,26 @@ def _plain_tiff(mask: Array, image: MedicalImage) -> bytes:
 
 
 def _ome_tiff(mask: Array, image: MedicalImage) -> bytes:
-    described: dict[str, Any] = {"axes": image.axes.replace("C", "")}
+    axes, unit = image.axes.replace("C", ""), {"um": "µm"}.get(image.unit, image.unit)
+    described: dict[str, Any] = {"axes": axes}
     for axis, length in _by_axis(image).items():
         described[f"PhysicalSize{axis}"] = length
-        described[f"PhysicalSize{axis}Unit"] = {"um": "µm"}.get(image.unit, image.unit)
-    if image.unit not in METRES:
-        described |= {name: "pixel" for name in described if name.endswith("Unit")}
+        described[f"PhysicalSize{axis}Unit"] = unit
+    if image.origin:
+        described["Plane"] = _positions(mask, image, unit)
+    if image.frame_seconds is not None:
+        described |= {"TimeIncrement": image.frame_seconds, "TimeIncrementUnit": "s"}
     return _tiff(mask, described, ome=True)
+
+
+def _positions(mask: Array, image: MedicalImage, unit: str) -> dict[str, list[Any]]:
+    """What OME-XML has of where each plane lies; tifffile takes a list for each attribute."""
+    planes = list(np.ndindex(*mask.shape[:-2]))
+    positions: dict[str, list[Any]] = {}
+    for (axis, step), begin in zip(_by_axis(image).items(), image.origin, strict=True):
+        positions[f"Position{axis}"] = [begin + step * plane[-1] if axis == "Z" else begin for plane in planes]
+        positions[f"Position{axis}Unit"] = [unit] * len(planes)
+    return positions
 
 
 def _tiff(mask: Array, described: dict[str, Any], *, ome: bool, **tags: Any) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from napari_medseg.models.errors import ImageError
 from napari_medseg.models.geometry import Geometry
 from napari_medseg.models.image import AXES, Array, MedicalImage
 from napari_medseg.models.memory import check_fits_in_memory
-from napari_medseg.models.units import METRES, in_unit_of_x, known_length
+from napari_medseg.models.units import METRES, NO_TIME, in_unit_of_x, known_length, known_time
 
 from .layer_pixels import full_size, reading
 
@@ -25,9 +26,9 @@ _log = logging.getLogger(__name__)
 
 METADATA_KEY = "medseg"
 """Key in `layer.metadata` of what the file says: "axes", "spacing", "unit", "path" and "part" of the whole image, the
-"shape" of its masks, its "geometry" (see `models.geometry`, or None) and "origin" (see `MedicalImage`), "notices" for
-the user, the "window" of intensities to be shown, "frame_seconds", "patient" (a hash, or ""), the "source" that the
-layers of one image share, and this layer's "channel" of so many "channels"."""
+"shape" of its masks, its "geometry" (see `models.geometry`, or None) and "origin" (see `MedicalImage`), the step of
+"time" and its unit (likewise), "notices" for the user, the "window" of intensities to be shown, "patient" (a hash, or
+""), the "source" that the layers of one image share, and this layer's "channel" of so many "channels"."""
 
 LARGE = 2**28
 """Bytes of pixels from which on an image stays in its file: it is segmented there, and corrected in patches."""
@@ -157,17 +158,14 @@ def medical_image(layer: Image, siblings: Sequence[Image] = ()) -> MedicalImage:
         ImageError: a volume that is shown obliquely, channels of different shape, more axes than are known,
             or pixels that cannot be had or held.
     """
-    axes = axes_of(layer)
-    spacing, unit, geometry = grid_of(layer, axes)
-    origin = origin_of(layer, axes)
+    grid = without_pixels(layer)
     _check_channels(layer, siblings)
     if siblings:
-        data = _stacked([layer, *siblings])
-        return MedicalImage(data, axes + "C", spacing, unit, layer.name, geometry, origin)
+        return replace(grid, data=_stacked([layer, *siblings]), axes=grid.axes + "C")
     data = _pixels(layer)
     if layer.rgb:
-        return MedicalImage(data[..., :3], axes + "C", spacing, unit, layer.name, geometry, origin)
-    return MedicalImage(data, axes, spacing, unit, layer.name, geometry, origin)
+        return replace(grid, data=data[..., :3], axes=grid.axes + "C")
+    return grid.with_data(data)
 
 
 def grid_of(layer: Image, axes: str) -> tuple[tuple[float, ...], str, Geometry | None]:
@@ -191,6 +189,15 @@ def origin_of(layer: Image, axes: str) -> tuple[float, ...]:
     steps, begin = np.linalg.norm(_to_world(layer), axis=0), layer.data_to_world((0,) * layer.ndim)
     spatial = [number for number, axis in enumerate(axes) if axis in "ZYX"]
     return tuple(float(begin[at]) * length / steps[at] for at, length in zip(spatial, spacing, strict=True))
+
+
+def time_of(layer: Image, axes: str) -> tuple[float, str]:
+    """Step from frame to frame and its unit (see `MedicalImage`): as the file says, else as the layer is shown."""
+    noted = noted_of(layer).get("time")
+    if "T" not in axes or noted is not None:
+        return noted or (1.0, NO_TIME)
+    step, unit = known_time(float(layer.scale[axes.index("T")]), str(layer.units[axes.index("T")]))
+    return (step, unit) if unit != NO_TIME else (1.0, NO_TIME)
 
 
 def geometry_of(layer: Image) -> Geometry | None:
@@ -228,7 +235,9 @@ def describe(layer: Image, siblings: Sequence[Image] = ()) -> str:
     sides = " x ".join(str(side) for side in shape[: len(axes)])
     channels = len(siblings) + 1 if siblings else min(3, shape[-1]) if layer.rgb else 1
     steps = "" if unit == "pixel" else f", spacing {' x '.join(f'{step:.4g}' for step in spacing)} {unit}"
-    return f"{sides} px, {channels} channel{'s' * (channels > 1)}{steps}"
+    step, unit = time_of(layer, axes)
+    time = "" if (step, unit) == (1.0, NO_TIME) else f", frames {step:.4g} {'' if unit == NO_TIME else unit} apart"
+    return f"{sides} px, {channels} channel{'s' * (channels > 1)}{steps}{time.replace('  ', ' ')}"
 
 
 def _check_channels(layer: Layer, siblings: Sequence[Layer]) -> None:
@@ -259,7 +268,7 @@ def without_pixels(layer: Image) -> MedicalImage:
     spacing, unit, geometry = grid_of(layer, axes)
     origin = origin_of(layer, axes)
     nothing = np.broadcast_to(np.uint8(0), mask_shape(layer))
-    return MedicalImage(nothing, axes, spacing, unit, layer.name, geometry, origin)
+    return MedicalImage(nothing, axes, spacing, unit, layer.name, geometry, origin, *time_of(layer, axes))
 
 
 def axes_of(layer: Image) -> str:

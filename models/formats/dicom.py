@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import ImageError
 from ..geometry import turn
 from ..image import MedicalImage
+from ..units import known_time
 from .dicom_folder import Found, found_in
 from .dicom_frames import Frame
 from .dicom_naming import name_of, patient_of, titles_of
@@ -60,7 +61,6 @@ def open_part(path: Path, key: str) -> OpenedImage:
         key,
         coloured=volume.middle.pixels.coloured,
         window=volume.middle.window,
-        frame_seconds=_seconds_between(volume),
         patient=patient_of(header),
         notices=(*notices, *volume.notices, *_turned(volume.middle)),
     )
@@ -101,7 +101,8 @@ def _image(volume: Volume, name: str) -> MedicalImage:
     left = "".join(axis for axis in stored if lengths.get(axis) != 1)
     # positions are written with few digits: 1 mm and not 0.99999
     spacing = tuple(round(length, 6) or length for length in volume.spacing[-3 if volume.slices > 1 else -2 :])
-    return MedicalImage(data, left, spacing, volume.unit, name, geometry)
+    time = known_time(_seconds_between(volume) or 0.0, "s")
+    return MedicalImage(data, left, spacing, volume.unit, name, geometry, (), *time)
 
 
 def _seconds_between(volume: Volume) -> float | None:

@@ -13,6 +13,7 @@ from ..errors import ImageError
 from ..geometry import Geometry
 from ..image import AXES, Array, MedicalImage
 from ..memory import check_fits_in_memory
+from ..units import known_time
 from .itk_header import ItkHeader, read_itk_header
 from .kinds import content_kind, stem
 from .opened import OpenedImage, Part
@@ -64,7 +65,9 @@ def open_part(path: Path, key: str) -> OpenedImage:
     numbers, axes = plane_of(numbers, axes)
     spacing = spacing[-sum(axis in "ZYX" for axis in axes) :]
     unit = "mm" if header.placed else header.unit
-    image = MedicalImage(numbers, axes, spacing, unit, stem(path), geometry)
+    origin = () if header.placed else tuple(reader.GetOrigin()[: len(spacing)][::-1])
+    time = known_time(reader.GetSpacing()[3], header.time_unit) if "T" in axes else ()
+    image = MedicalImage(numbers, axes, spacing, unit, stem(path), geometry, origin, *time)
     return OpenedImage(image, str(path), key, coloured=coloured, notices=notices)
 
 

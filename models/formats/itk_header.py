@@ -50,6 +50,12 @@ class ItkHeader:
         return "mm" if self.placed or {"elementspacing", "spacings"} & self.fields.keys() else "pixel"
 
     @property
+    def time_unit(self) -> str:
+        """As the file spells the unit of its fourth axis; "" where it does not say."""
+        named = re.findall(r"\"([^\"]*)\"", self.fields.get("space units") or self.fields.get("units") or "")
+        return named[3] if len(named) > 3 else ""
+
+    @property
     def in_mm(self) -> float:
         """What its unit of length is in mm; 1 for "pixel"."""
         return METRES[self.unit] / METRES["mm"] if self.unit in METRES else 1.0

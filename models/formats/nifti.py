@@ -49,14 +49,13 @@ def open_part(path: Path, key: str) -> OpenedImage:
         data = data[..., :3]
         notices += ("Transparency was left out.",)
     spacing = where.spacing[-sum(axis in "ZYX" for axis in axes) :]
-    image = MedicalImage(data, axes, spacing, where.unit, stem(path), geometry)
+    image = MedicalImage(data, axes, spacing, where.unit, stem(path), geometry, (), *header.time)
     return OpenedImage(
         image,
         str(path),
         key,
         coloured=coloured,
         window=header.window,
-        frame_seconds=header.frame_seconds,
         notices=notices,
     )
 

@@ -10,20 +10,19 @@ from typing import IO, cast
 
 import numpy as np
 import numpy.typing as npt
-from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti1 import Nifti1Header, unit_codes
 from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 
 from ..errors import ImageError
 from ..memory import check_fits_in_memory
+from ..units import known_time
 
 DEFLATE_AT_BEST = 1032
 """Deflate makes nothing so many times smaller."""
 
 _SHORTEST = 348
 """Bytes of the header of NIfTI-1."""
-
-_SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,16 @@ class NiftiHeader:
         return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
 
     @property
-    def frame_seconds(self) -> float | None:
-        """Seconds from frame to frame, if there are several and the file says so."""
-        unit = self.raw.get_xyzt_units()[1]
-        step = float(self.raw["pixdim"][4])
-        return step * _SECONDS[unit] if self.shape[3] > 1 and unit in _SECONDS and 0 < step < math.inf else None
+    def time(self) -> tuple[float, str]:
+        """Step from frame to frame and its unit, see `MedicalImage`; in no unit where the file names none of time."""
+        return known_time(float(self.raw["pixdim"][4]), units(self.raw)[1])
+
+
+def units(raw: Nifti1Header) -> tuple[str, str]:
+    """NIfTI's names of the units of space and time; "unknown" for a code that is none, which spoils not the other."""
+    code = int(raw["xyzt_units"])
+    space, time = (unit_codes.label.get(part, "unknown") for part in (code & 7, code & 56))
+    return str(space), str(time)
 
 
 def opened(path: Path) -> IO[bytes]:

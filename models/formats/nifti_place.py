@@ -12,6 +12,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from ..errors import ImageError
 from ..geometry import Affine, Geometry
+from .nifti_header import units
 
 _MM = {"mm": 1.0, "micron": 1e-3, "meter": 1e3, "unknown": 1.0}
 """What the unit of a place is in mm; scanners that do not name it mean mm."""
@@ -76,10 +77,7 @@ def _apart(sform: Geometry, qform: Geometry, shape: Sequence[int]) -> float:
 
 
 def _spatial_unit(raw: Nifti1Header) -> str:
-    try:
-        unit = str(raw.get_xyzt_units()[0])
-    except KeyError:
-        return "unknown"
+    unit = units(raw)[0]
     return unit if unit in _MM else "unknown"
 
 

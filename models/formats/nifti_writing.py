@@ -8,12 +8,15 @@ import nibabel
 import numpy as np
 
 from ..errors import ImageError
-from ..geometry import turn
+from ..geometry import Geometry, turn
 from ..image import Array, MedicalImage, as_mask
 from ..units import METRES
 
 _SCANNER = 1
 """NIfTI's code for a place in the scanner's, and so in the patient's, space."""
+
+_ALIGNED = 2
+"""NIfTI's code for a place that is another file's."""
 
 _LONGEST_IN_1 = 32767
 """NIfTI-1 counts voxels along an axis in 16 bits."""
@@ -24,9 +27,11 @@ _GZIP_LEVEL = 6
 def nifti_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
     """The file.
 
-    Its array runs as that of the image's file does (`Geometry.flipped`), and sform and qform are the image's, in mm. An
+    Its array runs as that of the image's file does (`Geometry.flipped`), and sform and qform are the image's, in mm. A
+    mask of an image without a patient that does not begin at 0 lies at its `origin`, where it lies as NRRD, too. An
     image that has no place gets none, so that every program treats its mask as it treats the image: voxel sizes only,
-    in mm, or in no unit if the image's is none. NIfTI-2 is written where an axis is too long for NIfTI-1.
+    in mm, or in no unit if the image's is none. The step from frame to frame is the image's, in s or in no unit.
+    NIfTI-2 is written where an axis is too long for NIfTI-1.
 
     Args:
         mask: labels of the image's `mask_shape`: (Y, X), (Z, Y, X), (T, Y, X) or (T, Z, Y, X).
@@ -41,19 +46,27 @@ def nifti_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
     file = kind(labels, None)
     header = file.header
     header.set_intent("label", name="labels")
+    in_mm = METRES.get(image.unit, 1e-3) / METRES["mm"]
+    zyx = (image.spacing[0] if image.spatial_ndim == 3 else image.spacing[-1], *image.spacing[-2:])
+    zooms = [length * in_mm for length in zyx[::-1]]
     if image.geometry is not None:
-        affine = image.geometry.stored(_lengths(image)).ras_affine
-        file.set_sform(affine, _SCANNER)
-        file.set_qform(affine, _SCANNER)
+        _place(file, image.geometry.stored(_lengths(image)), _SCANNER)
+    elif image.origin:
+        begin = [in_mm * at for at in (*image.origin[::-1], 0.0)[:3]]
+        _place(file, Geometry.from_lps(begin, zooms, np.eye(3)), _ALIGNED)
     else:
-        in_mm = METRES.get(image.unit, 1e-3) / METRES["mm"]
-        zyx = (image.spacing[0] if image.spatial_ndim == 3 else image.spacing[-1], *image.spacing[-2:])
-        zooms = [length * in_mm for length in zyx[::-1]]
-        header.set_zooms([*zooms, 1.0, 1.0][: labels.ndim])
+        header.set_zooms([*zooms, 1.0][: labels.ndim])
+    if "T" in image.axes:
+        header["pixdim"][4] = image.time_step
     measured = image.geometry is not None or image.unit in METRES
-    header.set_xyzt_units("mm" if measured else "unknown", "unknown")
+    header.set_xyzt_units("mm" if measured else "unknown", "sec" if image.frame_seconds else "unknown")
     content: bytes = file.to_bytes()
     return gzip.compress(content, _GZIP_LEVEL, mtime=0) if ending == ".nii.gz" else content
+
+
+def _place(file: nibabel.Nifti1Pair, geometry: Geometry, code: int) -> None:
+    file.set_sform(geometry.ras_affine, code)
+    file.set_qform(geometry.ras_affine, code)
 
 
 def _stored(labels: Array, image: MedicalImage) -> Array:

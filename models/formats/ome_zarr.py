@@ -96,7 +96,7 @@ def open_part(path: Path, key: str) -> OpenedImage:
     spacing = tuple(along[axis] for axis in axes if axis in "ZYX")
     name = f"{stem(path)} {key}" if key else stem(path)
     geometry = read_geometry(found)
-    medical = MedicalImage(data, axes, spacing, image.unit, name, geometry, image.origin(axes))
+    medical = MedicalImage(data, axes, spacing, image.unit, name, geometry, image.origin(axes), *image.time)
     names = ngff.channel_names(found)
     return OpenedImage(
         medical,
@@ -107,7 +107,6 @@ def open_part(path: Path, key: str) -> OpenedImage:
         planar="C" in axes,
         channel_names=names if len(names) == medical.channels else (),
         window=ngff.channel_window(found),
-        frame_seconds=image.frame_seconds if "T" in axes else None,
         notices=tuple(notices),
     )
 

@@ -16,13 +16,11 @@ from typing import Any
 import zarr
 
 from ..errors import ImageError
-from ..units import in_unit_of_x, known_length
+from ..units import NO_TIME, in_unit_of_x, known_length, known_time
 
 _log = logging.getLogger(__name__)
 
 Attributes = dict[str, Any]
-
-_SECONDS = {"millisecond": 1e-3, "microsecond": 1e-6, "nanosecond": 1e-9, "second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 _MOST_SERIES = 1000
 """Of a folder of numbered series."""
@@ -94,7 +92,7 @@ class Multiscale:
         axes: our letter for each axis of the arrays, in their order; a small one for an axis that is none of ours.
         spacing: along Z, Y, X (those that there are), in this order, at full size.
         unit: of `spacing`.
-        frame_seconds: from one T to the next, if that is said.
+        time: step from one T to the next and its unit, see `MedicalImage`.
         paths: of the arrays, full size first.
         scales: of each array, the size of its pixels along `axes`, in the file's units.
         translations: of each array, where the middle of its first pixel lies, along `axes`, in the same units.
@@ -103,7 +101,7 @@ class Multiscale:
     axes: str
     spacing: tuple[float, ...]
     unit: str
-    frame_seconds: float | None
+    time: tuple[float, str]
     paths: tuple[str, ...]
     scales: tuple[tuple[float, ...], ...]
     translations: tuple[tuple[float, ...], ...]
@@ -143,7 +141,7 @@ def multiscale(found: Attributes, called: str) -> Multiscale:
         "".join(letter for letter, _ in axes),
         spacing,
         unit,
-        _frame_seconds(axes, scales[0]),
+        _time(axes, scales[0]),
         tuple(str(dataset["path"]) for dataset in image["datasets"]),
         tuple(scales),
         tuple(translations),
@@ -181,12 +179,9 @@ def _spacing(axes: Sequence[tuple[str, str]], scale: Sequence[float], called: st
     return in_unit_of_x([lengths[letter] for letter in spatial])
 
 
-def _frame_seconds(axes: Sequence[tuple[str, str]], scale: Sequence[float]) -> float | None:
-    for (letter, unit), value in zip(axes, scale, strict=True):
-        seconds = value * _SECONDS.get(unit, math.nan)
-        if letter == "T" and math.isfinite(seconds) and seconds > 0:
-            return seconds
-    return None
+def _time(axes: Sequence[tuple[str, str]], scale: Sequence[float]) -> tuple[float, str]:
+    steps = (known_time(value, unit) for (letter, unit), value in zip(axes, scale, strict=True) if letter == "T")
+    return next(steps, (1.0, NO_TIME))
 
 
 def channel_names(found: Attributes) -> tuple[str, ...]:

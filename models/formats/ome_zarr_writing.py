@@ -35,7 +35,7 @@ def write_ome_zarr_labels(
         path: a folder to make; or labels that were written before, which are replaced; or the folder of an OME-Zarr
             image, which gets (or gets anew) the labels "medseg" and is not changed else.
         mask: labels of the image's `mask_shape`.
-        image: whose axes, spacing, unit and place are written.
+        image: whose axes, spacing, unit, place and step of time are written.
         cancel: asked whether to stop.
 
     Returns:
@@ -104,8 +104,9 @@ def _write(
         with durable.explained(path):
             beside.mkdir()
             new = beside / path.name
+            time = (image.time_step, image.time_unit)
             where = (axes, image.spacing, image.unit, image.geometry)
-            store = LabelStore.create(new, mask.shape, *where, mask.dtype, origin=origin)
+            store = LabelStore.create(new, mask.shape, *where, mask.dtype, origin=origin, time=time)
             for strip in each_unless(cancel, _strips(mask.shape)):
                 store.write(strip, mask[strip])
             if version_04:

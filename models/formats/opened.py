@@ -33,7 +33,6 @@ class OpenedImage:
         planar: whether each channel stands in a plane of its own, as programs also write three or four planes.
         channel_names: of each channel, if the file names them; () else.
         window: the intensities to be shown as black and as white, if the file says so.
-        frame_seconds: time from one frame to the next, if the file says so.
         patient: of DICOM, a hash that tells one patient's images from another's; "" where nothing tells. In memory
             only: short numbers can be guessed from their hashes, so whoever keeps it salts it first.
         notices: what the user has to know: what was resampled, left out, or missing. Sentences without names.
@@ -47,6 +46,5 @@ class OpenedImage:
     planar: bool = False
     channel_names: tuple[str, ...] = ()
     window: tuple[float, float] | None = None
-    frame_seconds: float | None = None
     patient: str = ""
     notices: tuple[str, ...] = ()

@@ -20,7 +20,8 @@ from .pyramid import checked_levels
 from .tiff_axes import in_order, is_coloured, is_planar
 from .tiff_checks import check_complete, check_siblings, check_size
 from .tiff_pixels import LARGE, pixels
-from .tiff_spacing import channel_names, tiff_spacing
+from .tiff_place import tiff_origin, tiff_time
+from .tiff_spacing import channel_names, ome_pixels, tiff_spacing
 
 _log = logging.getLogger(__name__)
 
@@ -63,10 +64,14 @@ def open_part(path: Path, key: str) -> OpenedImage:
         lazy = series.nbytes >= LARGE
         data, axes = _image(tif, series, path, lazy=lazy)
         smaller = [_image(tif, level, path, lazy=lazy)[0] for level in series.levels[1:] if level.axes == series.axes]
-        spacing, unit = tiff_spacing(tif, series, axes)
+        ome = ome_pixels(tif, series)
+        spacing, unit = tiff_spacing(tif, series, axes, ome)
+        origin = tiff_origin(tif, series, axes, spacing, unit, ome)
+        time, notices = tiff_time(tif, series, ome) if "T" in axes else ((), ())
         several = len(offered) > 1
-        image = MedicalImage(data, axes, spacing, unit, name=f"{stem(path)} {index + 1}" if several else stem(path))
-        names = channel_names(tif, series)
+        name = f"{stem(path)} {index + 1}" if several else stem(path)
+        image = MedicalImage(data, axes, spacing, unit, name, None, origin, *time)
+        names = channel_names(ome)
         return OpenedImage(
             image,
             str(path),
@@ -75,7 +80,7 @@ def open_part(path: Path, key: str) -> OpenedImage:
             coloured=is_coloured(series) and image.channels == 3,
             planar=is_planar(series),
             channel_names=names if len(names) == image.channels else (),
-            notices=(_largest_of(offered),) if several and not key else (),
+            notices=((_largest_of(offered),) if several and not key else ()) + notices,
         )
 
 

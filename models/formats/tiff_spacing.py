@@ -30,15 +30,18 @@ _PLAUSIBLE_MM = (1e-6, 10.0)
 """A pixel of less than 1 nm or of 1 cm and more is a default (1 pixel per cm), not a measurement."""
 
 
-def tiff_spacing(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, axes: str) -> tuple[tuple[float, ...], str]:
+def tiff_spacing(
+    tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, axes: str, ome: dict[str, Any]
+) -> tuple[tuple[float, ...], str]:
     """Spacing along those of Z, Y, X that `axes` has, and its unit ("um", "mm", ..., or "pixel").
 
     Args:
         tif: an open TIFF.
         series: the image of it that is meant.
         axes: the axes of the image, some of "TZYXC".
+        ome: its `ome_pixels`.
     """
-    lengths = {axis: length for axis, length in _lengths(tif, series).items() if _measured(length[0])}
+    lengths = {axis: length for axis, length in _lengths(tif, series, ome).items() if _measured(length[0])}
     spatial = [axis for axis in axes if axis in "ZYX"]
     if "X" not in lengths and "Y" not in lengths:
         return (1.0,) * len(spatial), "pixel"
@@ -50,20 +53,25 @@ def tiff_spacing(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, axes: 
     return in_unit_of_x([lengths[axis] for axis in spatial])
 
 
-def channel_names(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> tuple[str, ...]:
-    """Names of the channels in the OME-XML of an image; empty strings or () where there are none."""
-    return tuple(str(channel.get("Name", "")) for channel in _listed(_ome_pixels(tif, series).get("Channel")))
+def channel_names(ome: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the channels in the `ome_pixels` of an image; empty strings or () where there are none."""
+    return tuple(str(channel.get("Name", "")) for channel in listed(ome.get("Channel")))
 
 
-def _lengths(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Lengths:
+def _lengths(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, ome: dict[str, Any]) -> Lengths:
     if tif.is_ome:
-        return _from_ome(tif, series)
+        return _from_ome(ome)
     if tif.is_imagej:
         return _from_imagej(tif, series)
     if tif.is_svs:
         return _from_svs(tif, series)
-    shaped = _described(tif.shaped_metadata or (), tif, series, {})
+    shaped = shaped_of(tif, series)
     return _from_shaped(series, shaped) if "unit" in shaped else _from_tags(series)
+
+
+def shaped_of(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> dict[str, Any]:
+    """What tifffile's description of an image says; {} without one."""
+    return dict(_described(tif.shaped_metadata or (), tif, series, {}))
 
 
 def _described(descriptions: Sequence[Any], tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, none: Any) -> Any:
@@ -76,23 +84,22 @@ def _described(descriptions: Sequence[Any], tif: tifffile.TiffFile, series: tiff
 def _from_svs(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Lengths:
     """Aperio's micrometres per pixel, which are those of the slide and not of its thumbnail; the tags else."""
     said = re.search(r"\bMPP *= *([0-9.]+)", series.keyframe.description) if series is tif.series[0] else None
-    microns = _number(said[1]) if said else math.nan
+    microns = number(said[1]) if said else math.nan
     return dict.fromkeys("YX", (microns, "um")) if _measured(microns) else _from_tags(series)
 
 
-def _from_ome(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Lengths:
-    pixels = _ome_pixels(tif, series)
+def _from_ome(ome: dict[str, Any]) -> Lengths:
     return {
-        axis: known_length(_number(pixels[f"PhysicalSize{axis}"]), str(pixels.get(f"PhysicalSize{axis}Unit", "um")))
+        axis: known_length(number(ome[f"PhysicalSize{axis}"]), str(ome.get(f"PhysicalSize{axis}Unit", "um")))
         for axis in "ZYX"
-        if f"PhysicalSize{axis}" in pixels
+        if f"PhysicalSize{axis}" in ome
     }
 
 
-def _ome_pixels(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> dict[str, Any]:
+def ome_pixels(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> dict[str, Any]:
     """Attributes and children of an image's Pixels element; {} if the XML is not what it should be."""
     try:
-        images = _listed(tifffile.xml2dict(tif.ome_metadata or "")["OME"]["Image"])
+        images = listed(tifffile.xml2dict(tif.ome_metadata or "")["OME"]["Image"])
         return dict(_described(images, tif, series, {})["Pixels"])
     except Exception:  # XML by anybody's hand fails in any way; the pixels are still good
         if tif.is_ome:
@@ -100,7 +107,7 @@ def _ome_pixels(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> dict
         return {}
 
 
-def _listed(element: Any) -> list[Any]:
+def listed(element: Any) -> list[Any]:
     """`xml2dict` gives an only child bare and several in a list."""
     return element if isinstance(element, list) else [] if element is None else [element]
 
@@ -116,7 +123,7 @@ def _from_imagej(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Len
         if _resolution(series, axis) > 0
     }
     # ImageJ writes no spacing where it is 1
-    depth = abs(_number(described.get("spacing", 1.0)))
+    depth = abs(number(described.get("spacing", 1.0)))
     return {"Z": known_length(depth, str(described.get("zunit", unit))), **lengths}
 
 
@@ -125,11 +132,11 @@ def _from_shaped(series: tifffile.TiffPageSeries, described: dict[str, Any]) -> 
     unit = str(described["unit"])
     lengths: Lengths = {}
     if "spacing" in described:
-        lengths["Z"] = known_length(_number(described["spacing"]), unit)
+        lengths["Z"] = known_length(number(described["spacing"]), unit)
     for axis in "YX":
         if f"PhysicalSize{axis}" in described:
-            lengths[axis] = known_length(_number(described[f"PhysicalSize{axis}"]), unit)
-        elif _resolution_unit(series) == tifffile.RESUNIT.CENTIMETER and _resolution(series, axis) > 0:
+            lengths[axis] = known_length(number(described[f"PhysicalSize{axis}"]), unit)
+        elif resolution_unit(series) == tifffile.RESUNIT.CENTIMETER and _resolution(series, axis) > 0:
             lengths[axis] = 10 / _resolution(series, axis), "mm"
         elif _resolution(series, axis) not in (0.0, 1.0) and known_length(1.0, unit)[1] != "pixel":
             lengths[axis] = known_length(1 / _resolution(series, axis), unit)
@@ -142,8 +149,8 @@ def _from_tags(series: tifffile.TiffPageSeries) -> Lengths:
         pixels_per_mm = _resolution(series, axis) / {
             tifffile.RESUNIT.INCH: 25.4,
             tifffile.RESUNIT.CENTIMETER: 10.0,
-        }.get(_resolution_unit(series), math.inf)
-        if pixels_per_mm > 0 and not _is_for_printing(pixels_per_mm, _resolution_unit(series)):
+        }.get(resolution_unit(series), math.inf)
+        if pixels_per_mm > 0 and not _is_for_printing(pixels_per_mm, resolution_unit(series)):
             lengths[axis] = 1 / pixels_per_mm, "mm"
     return {axis: length for axis, length in lengths.items() if _PLAUSIBLE_MM[0] <= length[0] < _PLAUSIBLE_MM[1]}
 
@@ -165,12 +172,14 @@ def _resolution(series: tifffile.TiffPageSeries, axis: str) -> float:
         return 0.0
 
 
-def _resolution_unit(series: tifffile.TiffPageSeries) -> int:
+def resolution_unit(series: tifffile.TiffPageSeries) -> int:
+    """Of the tags, inches by default."""
     tag = series.keyframe.tags.get("ResolutionUnit")
     return int(tag.value) if tag is not None and isinstance(tag.value, int) else int(tifffile.RESUNIT.INCH)
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
+    """The number that stands in a description; NaN for anything else."""
     try:
         return float(value)
     except (TypeError, ValueError):

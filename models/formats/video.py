@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..image import MedicalImage
+from ..units import known_time
 from .kinds import stem
 from .opened import OpenedImage, Part
 from .pyramid_tiles import lazily
@@ -63,8 +64,9 @@ def open_part(path: Path, key: str) -> OpenedImage:
     axes = "TYX" if len(frames.shape) == 3 else "TYXC"
     tile = (1 + count // _MANY_FRAMES, *frames.shape[1:])
     data = lazily(cast(Any, frames), tile, axes, path.name)
-    image = MedicalImage(data, axes, _spacing(frames.aspect, notices), "pixel", name=stem(path))
-    return OpenedImage(image, str(path), key, coloured=axes == "TYXC", frame_seconds=seconds, notices=tuple(notices))
+    spacing, time = _spacing(frames.aspect, notices), known_time(seconds or 0.0, "s")
+    image = MedicalImage(data, axes, spacing, "pixel", stem(path), None, (), *time)
+    return OpenedImage(image, str(path), key, coloured=axes == "TYXC", notices=tuple(notices))
 
 
 def _frame_seconds(index: VideoIndex) -> tuple[float | None, list[str]]:

@@ -70,6 +70,7 @@ def segment_to_store(
         "unit": image.unit,
         "geometry": image.geometry,
         "origin": image.origin,
+        "time": (image.time_step, image.time_unit),
     }
     mask = partial.store("mask", like | {"dtype": np.uint8})
     sure = partial.store("confidence", like | {"dtype": np.uint8}) if confidence else None

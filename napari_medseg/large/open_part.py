@@ -89,7 +89,8 @@ def begun(project: Path, image: Image) -> tuple[MaskFolder, LabelStore]:
     grid = without_pixels(image)
     folder = new_folder(project, digest_of(image, LARGE), mask_shape(image), None, "")
     where = (grid.axes, grid.spacing, grid.unit, grid.geometry)
-    return folder, LabelStore.create(folder.labels, grid.mask_shape, *where, origin=grid.origin)
+    time = (grid.time_step, grid.time_unit)
+    return folder, LabelStore.create(folder.labels, grid.mask_shape, *where, origin=grid.origin, time=time)
 
 
 def put_back(part: Part, labels: npt.NDArray[Any], *, objects: bool) -> None:

@@ -93,7 +93,7 @@ def _settings(opened: OpenedImage) -> dict[str, Any]:
         "origin": image.origin,
         "notices": opened.notices,
         "window": opened.window,
-        "frame_seconds": opened.frame_seconds,
+        "time": (image.time_step, image.time_unit),
         "patient": opened.patient,
         "source": uuid.uuid4().hex,
         "channel": 0,

@@ -15,6 +15,7 @@ from napari.layers import Image, Labels, Layer
 
 from napari_medseg.image_layers import (
     METADATA_KEY,
+    describe,
     geometry_of,
     lies_over,
     mask_layer_settings,
@@ -179,10 +180,21 @@ def test_colours_of_a_lazy_image_are_shown_as_colours() -> None:
 
 
 def test_time_is_counted_in_frames_and_its_length_is_noted() -> None:
-    film = MedicalImage(pixels(5, 6, 4), "TYX", (0.3, 0.3), "mm")
-    (layer,) = layers(OpenedImage(film, "/scans/heart.avi", frame_seconds=0.04))
+    film = MedicalImage(pixels(5, 6, 4), "TYX", (0.3, 0.3), "mm", time_step=0.04, time_unit="s")
+    (layer,) = layers(OpenedImage(film, "/scans/heart.avi"))
     assert layer.scale.tolist() == [1, 0.3, 0.3]
-    assert layer.metadata[METADATA_KEY]["frame_seconds"] == 0.04
+    for shown in (medical_image(layer), without_pixels(layer)):
+        assert shown.frame_seconds == 0.04
+    assert describe(layer) == "5 x 6 x 4 px, 1 channel, spacing 0.3 x 0.3 mm, frames 0.04 s apart"
+    layer.metadata[METADATA_KEY]["time"] = (2.0, "frame")
+    assert describe(layer).endswith("mm, frames 2 apart")
+
+
+def test_the_time_of_an_image_of_another_program_is_that_of_its_layer() -> None:
+    layer = Image(pixels(3, 6, 5), scale=(40, 1, 1), units=("ms", "um", "um"), axis_labels=("t", "y", "x"))
+    assert medical_image(layer).frame_seconds == 0.04
+    layer.units = ("pixel", "um", "um")
+    assert medical_image(layer).frame_seconds is None
 
 
 def test_what_is_not_large_is_in_memory_before_the_window_has_it() -> None:

@@ -77,7 +77,7 @@ def test_each_channel_knows_the_whole_image_and_its_siblings(volume: str) -> Non
         "origin": (),
         "notices": (),
         "window": None,
-        "frame_seconds": None,
+        "time": (1.0, "frame"),
         "patient": "",
         "source": None,
         "channel": 0,

@@ -103,7 +103,7 @@ def test_an_ultrasound_clip_is_time_with_its_interval_and_millimetres() -> None:
     opened = open_image(sample("examples_ybr_color.dcm"))
     assert (opened.image.axes, opened.image.data.shape) == ("TYXC", (30, 240, 320, 3))
     assert opened.image.data.chunksize == (1, 240, 320, 3)
-    assert opened.frame_seconds == pytest.approx(0.033333)
+    assert opened.image.frame_seconds == pytest.approx(0.033333)
     assert opened.image.spacing == pytest.approx((0.510497, 0.510497))
     assert parts(sample("examples_ybr_color.dcm"))[0].title == "US, 30 frames of 320 x 240, colour, 0.51 x 0.51 mm"
 
@@ -137,7 +137,7 @@ def test_a_compressed_film_is_read_frame_by_frame(tmp_path: Path) -> None:
     dataset.compress(RLELossless)
     dataset.save_as(tmp_path / "a.dcm")
     opened = open_image(tmp_path / "a.dcm")
-    assert (opened.image.axes, opened.frame_seconds) == ("TYX", pytest.approx(0.0666))
+    assert (opened.image.axes, opened.image.frame_seconds) == ("TYX", pytest.approx(0.0666))
     for index in (3, 0, 4):
         np.testing.assert_array_equal(opened.image.data[index], frames[index])
 
@@ -145,7 +145,7 @@ def test_a_compressed_film_is_read_frame_by_frame(tmp_path: Path) -> None:
 def test_a_film_without_compression_is_read_frame_by_frame(tmp_path: Path) -> None:
     frames = numbered(5, 3, 5).astype(np.uint8)  # of odd length
     opened = open_image(save(image(frames, Modality="US", CineRate=25), tmp_path / "a.dcm"))
-    assert opened.frame_seconds == 0.04
+    assert opened.image.frame_seconds == 0.04
     np.testing.assert_array_equal(opened.image.data[3], frames[3])
     np.testing.assert_array_equal(opened.image.data, frames)
 

@@ -158,7 +158,7 @@ def test_times_at_the_same_places_become_an_axis(
     opened = open_image(tmp_path)
     assert (opened.image.axes, opened.image.data.shape) == ("TZYX", (3, 2, 4, 5))
     assert first_pixels(tmp_path) == [[0, 1], [10, 11], [20, 21]]
-    assert opened.frame_seconds == (None if seconds is None else pytest.approx(seconds))
+    assert opened.image.frame_seconds == (None if seconds is None else pytest.approx(seconds))
     assert "3 times 2 slices" in parts(tmp_path)[0].title
 
 

@@ -112,7 +112,7 @@ def test_a_fourth_axis_is_time_with_its_step(tmp_path: Path) -> None:
     opened = open_image(SAMPLES / "functional.nii")
     assert opened.image.axes == "TZYX"
     assert opened.image.mask_shape == (20, 3, 21, 17)
-    assert opened.frame_seconds == 2.0
+    assert opened.image.frame_seconds == 2.0
     np.testing.assert_allclose(
         np.asarray(opened.image.data)[:, :, ::-1], nibabel.load(SAMPLES / "functional.nii").get_fdata().T, rtol=1e-6
     )

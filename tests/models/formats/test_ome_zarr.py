@@ -131,7 +131,7 @@ def test_the_time_of_a_frame_comes_in_seconds(tmp_path: Path) -> None:
     attributes = json.loads((folder / ".zattrs").read_text())
     attributes["multiscales"][0]["axes"][0]["unit"] = "millisecond"
     (folder / ".zattrs").write_text(json.dumps(attributes))
-    assert open_image(folder).frame_seconds == 0.25
+    assert open_image(folder).image.frame_seconds == 0.25
 
 
 def test_an_array_without_a_description_is_opened_and_says_so(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_frame_n_is_the_one_that_a_player_shows_at_n_whatever_was_looked_at_befo
     assert opened.image.axes == ("TYX" if truth[0].ndim == 2 else "TYXC")
     assert opened.image.data.dtype == truth[0].dtype
     assert opened.coloured == (truth[0].ndim == 3)
-    assert opened.frame_seconds == pytest.approx(0.04)
+    assert opened.image.frame_seconds == pytest.approx(0.04)
     order = [39, 0, 1, 2, 20, 19, 18, 12, 11, 13, 38, *np.random.default_rng(1).permutation(40)]
     for number in order:
         np.testing.assert_array_equal(np.asarray(opened.image.data[number]), truth[number])
@@ -155,13 +155,13 @@ def test_pixels_that_are_not_square_have_a_spacing_that_says_so(tmp_path: Path) 
 def test_times_that_vary_are_told_and_the_mean_is_taken(tmp_path: Path) -> None:
     times = [int(at**1.2) + at for at in range(40)]
     opened = open_image(write(tmp_path / "a.mkv", times=times))
-    assert opened.frame_seconds == pytest.approx((times[-1] - times[0]) / 39 / 25, rel=1e-2)
+    assert opened.image.frame_seconds == pytest.approx((times[-1] - times[0]) / 39 / 25, rel=1e-2)
     assert "varies" in opened.notices[0]
 
 
 def test_a_gap_in_the_times_is_told(tmp_path: Path) -> None:
     opened = open_image(write(tmp_path / "a.mkv", times=[at + 30 * (at >= 17) for at in range(40)]))
-    assert opened.frame_seconds == pytest.approx(0.04)
+    assert opened.image.frame_seconds == pytest.approx(0.04)
     assert "missing after frame 17" in opened.notices[0]
 
 

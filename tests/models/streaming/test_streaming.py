@@ -65,12 +65,13 @@ class TestStreamed:
         image = noise(*shape)
         whole = predict(unet(), MedicalImage(image, axes), tile=64)
         seen = MedicalImage(lazy(image, *chunks), axes, spacing=(0.5,) * len(set(axes) & set("ZYX")), unit="mm")
-        seen = replace(seen, origin=(7.0,) * seen.spatial_ndim)
+        seen = replace(seen, origin=(7.0,) * seen.spatial_ndim, time_step=2.0, time_unit="s")
         store = LabelStore.open(predict(unet(), seen, tile=64, out=tmp_path / "m.ome.zarr").path)
         assert np.array_equal(store.read(), whole.labels)
         assert store.axes == axes.replace("C", "")
         assert set(store.spacing) == {0.5}
         assert set(open_image(store.path).image.origin) == {7.0}
+        assert open_image(store.path).image.frame_seconds == (2.0 if "T" in axes else None)
         assert store.unit == "mm"
 
     def test_of_a_lazy_image_no_chunk_is_read_more_often_than_needed(self) -> None:
