@@ -19,7 +19,7 @@ from .bringing_in import BringingIn
 from .editing import Editing, Recovery
 from .engine_link import EngineLink
 from .exporting import Exporting
-from .image_layers import channel_siblings, describe, noted_of
+from .image_layers import channel_siblings, describe, notices_of
 from .large.large_masks import LargeMasks
 from .learning import Learning
 from .looking import Doubts, Looking
@@ -29,6 +29,7 @@ from .opening.mask_file import MaskFile
 from .opening.opening import Opening
 from .opening.placing import Placing
 from .opening.queue import FolderQueue
+from .opening.telling import Telling
 from .prompting import Prompting
 from .propagating import Propagating
 from .segmenting import Segmenting
@@ -67,6 +68,7 @@ class PanelController:
         self.opening = Opening(viewer, self.state, self.background)
         self.mask_file = MaskFile(viewer, self.state, self.masks, self.background)
         self.placing = Placing(self.state, self.masks, self._describe_image)
+        self.telling = Telling(self.state, self._tell)
         self.editing = Editing(self.state, self.masks, self.background)
         self.tools = MaskTools(viewer, self.state, self.masks, self.editing, self.background)
         self.recovery = Recovery(self.state, self.editing, self.background)
@@ -131,6 +133,7 @@ class PanelController:
         Masks that were not accepted are kept for the next time, unless they are to be lost.
         """
         self.segmenting.cancel()
+        self.telling.close()
         self.placing.close()
         self.large.close()
         self.queue.close(lose=lose)
@@ -168,7 +171,7 @@ class PanelController:
         if layer is None or self.viewer is None:
             self.state.image_about, self.state.image_usable, self.state.image_notices = "", False, ()
             return
-        self.state.image_notices = tuple(noted_of(layer).get("notices", ()))
+        self._tell()
         try:
             about = describe(layer, channel_siblings(layer, self.viewer.layers))
         except MedSegError as error:
@@ -177,6 +180,10 @@ class PanelController:
         lost = " Opened by napari's own reader, which drops a TIFF's spacing: Open ... keeps it."
         self.state.image_about = f"{about}.{lost if _lost_spacing(layer) else ''}"
         self.state.image_usable = True
+
+    def _tell(self) -> None:
+        if self.state.image is not None:
+            self.state.image_notices = notices_of(self.state.image)
 
     def _model_picked(self) -> None:
         choice = self.state.choice()

@@ -27,8 +27,9 @@ _log = logging.getLogger(__name__)
 METADATA_KEY = "medseg"
 """Key in `layer.metadata` of what the file says: "axes", "spacing", "unit", "path" and "part" of the whole image, the
 "shape" of its masks, its "geometry" (see `models.geometry`, or None) and "origin" (see `MedicalImage`), the step of
-"time" and its unit (likewise), "notices" for the user, the "window" of intensities to be shown, "patient" (a hash, or
-""), the "source" that the layers of one image share, and this layer's "channel" of so many "channels"."""
+"time" and its unit (likewise), "notices" for the user and what is "found" later (see `OpenedImage`), the "window" of
+intensities to be shown, "patient" (a hash, or ""), the "source" that the layers of one image share, and this layer's
+"channel" of so many "channels"."""
 
 LARGE = 2**28
 """Bytes of pixels from which on an image stays in its file: it is segmented there, and corrected in patches."""
@@ -254,6 +255,12 @@ def noted_of(layer: Layer) -> dict[str, Any]:
     """What `METADATA_KEY` says; empty for a layer that our readers did not make."""
     noted = layer.metadata.get(METADATA_KEY)
     return noted if isinstance(noted, dict) else {}
+
+
+def notices_of(layer: Layer) -> tuple[str, ...]:
+    """What the user has to know of an image, with what was found while it was looked at."""
+    noted = noted_of(layer)
+    return (*noted.get("notices", ()), *noted.get("found", tuple)())
 
 
 def file_path(layer: Layer | None) -> Path | None:

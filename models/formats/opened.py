@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from ..image import Array, MedicalImage
 
@@ -36,6 +37,8 @@ class OpenedImage:
         patient: of DICOM, a hash that tells one patient's images from another's; "" where nothing tells. In memory
             only: short numbers can be guessed from their hashes, so whoever keeps it salts it first.
         notices: what the user has to know: what was resampled, left out, or missing. Sentences without names.
+        found: likewise, what was found since while pixels were read, such as frames that are damaged; call it again
+            when more has been read.
     """
 
     image: MedicalImage
@@ -48,3 +51,13 @@ class OpenedImage:
     window: tuple[float, float] | None = None
     patient: str = ""
     notices: tuple[str, ...] = ()
+    found: Callable[[], tuple[str, ...]] = tuple
+
+    def loaded(self) -> OpenedImage:
+        """The same with all pixels in memory, and what was found while they were read among the notices.
+
+        Raises:
+            ImageError: they do not fit, or cannot be read.
+        """
+        image = self.image.loaded()
+        return replace(self, image=image, notices=(*self.notices, *self.found()), found=tuple)

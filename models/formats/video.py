@@ -44,7 +44,8 @@ def open_part(path: Path, key: str) -> OpenedImage:
     Colours have 8 bits; grey keeps its own. Pixels that are not square have a spacing that says so, in "pixel".
 
     Raises:
-        ImageError: no frame that can be decoded. When it is computed: a frame that cannot.
+        ImageError: no frame that can be decoded. When it is computed: the file is gone or was changed. A frame that
+            cannot be decoded is black, and `found` says which.
     """
     index = video_index(path)
     frames = VideoFrames(path, index)
@@ -66,7 +67,7 @@ def open_part(path: Path, key: str) -> OpenedImage:
     data = lazily(cast(Any, frames), tile, axes, path.name)
     spacing, time = _spacing(frames.aspect, notices), known_time(seconds or 0.0, "s")
     image = MedicalImage(data, axes, spacing, "pixel", stem(path), None, (), *time)
-    return OpenedImage(image, str(path), key, coloured=axes == "TYXC", notices=tuple(notices))
+    return OpenedImage(image, str(path), key, coloured=axes == "TYXC", notices=tuple(notices), found=frames.damage)
 
 
 def _frame_seconds(index: VideoIndex) -> tuple[float | None, list[str]]:

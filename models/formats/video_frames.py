@@ -17,6 +17,8 @@ import numpy as np
 
 from ..errors import ImageError
 from ..image import Array
+from .video_avi import AviTable
+from .video_damage import Damage, check_unchanged
 from .video_index import VideoIndex, film
 
 _log = logging.getLogger(__name__)
@@ -36,6 +38,8 @@ _GREY = ("gray", "gray8", "gray9le", "gray10le", "gray12le", "gray14le", "gray16
 class VideoFrames:
     """The frames of a video as an array that reads when it is indexed; may be used by several threads.
 
+    A frame that cannot be decoded is black, so that the others stay at their times; `damage` says which are.
+
     Attributes:
         index: the frames that can be read.
         shape: (T, Y, X, 3), or (T, Y, X) of a grey video.
@@ -52,6 +56,9 @@ class VideoFrames:
         self._decoding: Iterator[tuple[int, Any]] = iter(())
         self._next = 0  # number of the frame that the decoder gives next
         self._kept: OrderedDict[int, Array] = OrderedDict()
+        self._failures = 0  # packets and frames so far that could not be decoded
+        self._damage = Damage()
+        self._size = path.stat().st_size
         first = self._first()
         self.turned = round(first.rotation / 90) % 4 * 90
         self.aspect = Fraction(self._stream.sample_aspect_ratio or 1) or Fraction(1)
@@ -78,19 +85,38 @@ class VideoFrames:
         """Frame `number`, counted from 0: (Y, X, 3) or (Y, X); not to be written into.
 
         Raises:
-            ImageError: it cannot be decoded.
+            ImageError: the file is gone or was changed, or the frame is of another size.
         """
         with self._lock:
             if number in self._kept:
                 self._kept.move_to_end(number)
                 return self._kept[number]
+            if number in self._damage:
+                return self._black
             for begin in self._beginnings(number):
                 if begin is not None:
                     self._begin(begin)
                 found = self._decode_to(number)
                 if found is not None:
                     return found
-        raise ImageError(f"Frame {number + 1} of '{self._path.name}' is damaged. Cut the video there.")
+            check_unchanged(self._path, self._size)
+            self._note_damaged(number)
+            return self._black
+
+    def damage(self) -> tuple[str, ...]:
+        """What to tell of the frames that were looked at and cannot be decoded; () for none."""
+        return self._damage.said()
+
+    @property
+    def _black(self) -> Array:
+        return np.broadcast_to(self.dtype.type(0), self._frame_shape)
+
+    def _note_damaged(self, number: int) -> None:
+        """Note a frame, and those behind it that the decoder has not given either, as far as the next key frame."""
+        at = bisect.bisect_right(self.index.keys, number)
+        end = min([self._next - 1, len(self.index.times), *self.index.keys[at : at + 1]])
+        self._damage.note(n for n in range(number, max(number + 1, end)) if n not in self._kept)
+        _log.warning("%s: frame %d cannot be decoded", self._path.name, number + 1)
 
     def check(self) -> None:
         """Hold the beginning and the end of the index against what the decoder gives, and correct the index.
@@ -100,11 +126,16 @@ class VideoFrames:
         """
         with self._lock:
             self._begin(0)
+            self._failures = 0
             first = [number for number, _ in zip(self._numbers(), range(_CHECKED), strict=False)]
-            if self.index.counted or first != sorted(first) or first[:1] != [0]:
+            whole = first == list(range(len(first)))
+            if self.index.counted or first != sorted(first) or not (whole or self._failures):
                 self.index = self._counted()
-            elif (last := self._last()) != len(self.index.times) - 1:
-                self.index = self._counted() if last is None else self.index.cut(last + 1)
+            else:  # frames that are damaged keep their places
+                self._failures = 0
+                last = self._last()
+                if last != len(self.index.times) - 1 and (self.index.broken or not self._failures):
+                    self.index = self._counted() if last is None else self.index.cut(last + 1)
             if not self.index.times:
                 raise ImageError(f"'{self._path.name}' holds no frame that can be decoded. Copy or record it again.")
             self._kept.clear()
@@ -132,14 +163,18 @@ class VideoFrames:
         return (number for number, _ in self._decoding)
 
     def _beginnings(self, number: int) -> Iterator[int | None]:
-        """Where to decode from until `number` comes: on from here (None), its key frame, the one before, the start."""
-        at = bisect.bisect_right(self.index.keys, number) - 1
+        """Where to decode from until `number` comes: on from here (None), its key frame, the one before, the start.
+
+        The start only if nothing failed before that tells why it does not come, since that takes long.
+        """
+        at, failures = bisect.bisect_right(self.index.keys, number) - 1, self._failures
         if self._next <= number and (self.index.counted or self.index.keys[at] <= self._next):
             yield None
         yield self.index.keys[at]
         if at > 0:
             yield self.index.keys[at - 1]
-        yield 0
+        if self._failures == failures:
+            yield 0
 
     def _begin(self, key: int) -> None:
         """Have the decoder give frames from a key frame on; from the beginning where the file cannot be searched."""
@@ -204,12 +239,19 @@ class VideoFrames:
     def _decoded(self) -> Iterator[Any]:
         """Frames as the decoder gives them, until it gives no more.
 
-        What it had to make up is left out, and so is what follows a packet that it cannot read, up to the next key
-        frame: some decoders go on there without a word, on pictures that they have not got.
+        What it had to make up is left out, and so is what follows a packet that it cannot read or that is lost, up to
+        the next key frame: some decoders go on there without a word, on pictures that they have not got.
         """
-        waits = False
+        waits, due = False, None
         try:
             for packet in self._container.demux(self._stream):
+                count = self._table.put_right(packet)
+                if count is not None and due is not None and count > due:
+                    self._failures += 1
+                    yield from self._stream.codec_context.decode(None)  # what it holds back
+                    self._stream.codec_context.flush_buffers()
+                    waits = True
+                due = due if count is None else count + 1
                 waits = waits and not packet.is_keyframe and packet.size > 0
                 if waits:
                     continue
@@ -217,11 +259,16 @@ class VideoFrames:
                     frames = packet.decode()
                 except av.FFmpegError:
                     _log.info("%s has a packet that cannot be read", self._path.name, exc_info=True)
+                    self._failures += 1
                     self._stream.codec_context.flush_buffers()
                     waits = True
                     continue
-                yield from (frame for frame in frames if not frame.is_corrupt)
+                for frame in frames:
+                    self._failures += bool(frame.is_corrupt)
+                    if not frame.is_corrupt:
+                        yield frame
         except (av.FFmpegError, OSError):
+            self._failures += 1
             _log.info("%s cannot be read on", self._path.name, exc_info=True)
 
     def _first(self) -> Any:
@@ -237,3 +284,4 @@ class VideoFrames:
         self._container = av.open(str(self._path), metadata_errors="ignore")
         self._stream = film(self._container, self._path)
         self._stream.thread_type = "AUTO"
+        self._table = AviTable(self._container, self._stream)

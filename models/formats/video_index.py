@@ -15,12 +15,9 @@ from typing import Any
 import av
 
 from ..errors import ImageError
+from .video_avi import AviTable, Packets
 
 _log = logging.getLogger(__name__)
-
-_Packets = list[tuple[int | None, int | None, bool]]
-"""Time shown, time decoded, and whether decoding can begin there; in the order of the file."""
-
 
 _CHUNK_HEADER = 16
 """Bytes around a packet in an AVI."""
@@ -114,12 +111,14 @@ def video_index(path: Path) -> VideoIndex:
     return _sorted_by_time(packets, VideoIndex((), (0,), (0,), time_base, max(said, 0), broken), by_storage=by_storage)
 
 
-def _packets(container: Any, stream: Any, size: int) -> tuple[_Packets, int, bool]:
+def _packets(container: Any, stream: Any, size: int) -> tuple[Packets, int, bool]:
     """The packets of a film, how many of them are no frames, and whether they end with half a one or an error."""
-    packets: _Packets = []
+    packets: Packets = []
     left_out, end = 0, 0
+    table = AviTable(container, stream)
     try:
         for packet in container.demux(stream):
+            table.put_right(packet)
             if packet.is_corrupt:
                 return packets, left_out, True
             if packet.size and not packet.is_discard:
@@ -132,10 +131,10 @@ def _packets(container: Any, stream: Any, size: int) -> tuple[_Packets, int, boo
         return packets, left_out, True
     if container.format.name == "avi" and end + _CHUNK_HEADER >= size:
         packets = packets[:-1]  # nothing follows it, not even the index: it may be a half
-    return packets, left_out, False
+    return table.with_lost(packets), left_out, False
 
 
-def _up_to_the_break(packets: _Packets) -> _Packets:
+def _up_to_the_break(packets: Packets) -> Packets:
     """Without the frames that are shown after one that is missing.
 
     Packets come in the order in which they are decoded, and none is shown before it is decoded: what is missing is
@@ -145,7 +144,7 @@ def _up_to_the_break(packets: _Packets) -> _Packets:
     return [one for one in packets if one[0] is None or not decoded or one[0] <= max(decoded)]
 
 
-def _sorted_by_time(packets: _Packets, index: VideoIndex, *, by_storage: bool) -> VideoIndex:
+def _sorted_by_time(packets: Packets, index: VideoIndex, *, by_storage: bool) -> VideoIndex:
     """The index of packets that come in the order in which they are decoded.
 
     Args:
@@ -162,7 +161,7 @@ def _sorted_by_time(packets: _Packets, index: VideoIndex, *, by_storage: bool) -
     return replace(index, times=tuple(pts for pts, _, _ in known), keys=keys, seeks=seeks)
 
 
-def _lost(packets: _Packets, said: int, lasts: float, *, alone: bool) -> bool:
+def _lost(packets: Packets, said: int, lasts: float, *, alone: bool) -> bool:
     """Whether there are fewer packets than frames were said, or none in the last part of what the film `lasts`."""
     if said > 0:
         return len(packets) < said

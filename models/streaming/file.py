@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def segment_file(
     use_threads()
     network = network_of(model)
     opened = open_image(path, part)
-    return predict(
+    done: Streamed = predict(
         network,
         opened.image,
         out=out,
@@ -53,3 +54,4 @@ def segment_file(
         give_way=GATE.wait,
         **options,
     )
+    return replace(done, notices=(*done.notices, *opened.found()))

@@ -63,6 +63,8 @@ def export(
             file_name=_called(opened),
             progress=show_share(progress, "Measuring") if chosen.key.startswith("csv") else None,
         )
+    for notice in opened.found():
+        note(notice)
     count = int(np.count_nonzero(np.unique(pixels)))
     said = f"{count} label{'s' * (count != 1)} written to {out} as {chosen.title}."
     if chosen.key == "dicom-seg":

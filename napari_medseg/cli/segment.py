@@ -184,12 +184,16 @@ class _Work:
         opened = open_image(path)
         for notice in opened.notices:
             note(f"'{path.name}': {notice}")
+        known = opened.notices
         large = bool(np.prod(opened.image.mask_shape, dtype=np.int64) > LARGE)
         self._check_may_replace(path, target, large=large)
         if large:
             target, labels = self._stream(path, opened.part, target, progress)
         else:
-            image = usable(opened.image.loaded(), path.name)
+            opened = opened.loaded()
+            for notice in opened.notices[len(known) :]:
+                note(f"'{path.name}': {notice}")
+            image = usable(opened.image, path.name)
             predicted = self._answer("segment", image, self.model, instances=self.instances, progress=progress)
             self._check_may_replace(path, target, large=False)  # corrected meanwhile
             write_mask(target, predicted.labels, image, source=opened)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +55,7 @@ def made_layers(opened: OpenedImage) -> list[Layer]:
     from napari.layers import Layer
 
     if opened.image.lazy and not opened.levels and opened.image.data.nbytes < LARGE:
-        opened = replace(opened, image=opened.image.loaded())
+        opened = opened.loaded()
     made = [Layer.create(data, dict(settings), kind) for data, settings, kind in layers_of(opened)]
     if len(made) == 1 and not made[0].rgb and opened.window is not None:
         low, high = brightness(_sample(opened, known=False))
@@ -92,6 +91,7 @@ def _settings(opened: OpenedImage) -> dict[str, Any]:
         "geometry": image.geometry,
         "origin": image.origin,
         "notices": opened.notices,
+        "found": opened.found,
         "window": opened.window,
         "time": (image.time_step, image.time_unit),
         "patient": opened.patient,

@@ -67,6 +67,7 @@ def test_each_channel_knows_the_whole_image_and_its_siblings(volume: str) -> Non
     assert channel_siblings(first, viewer.layers) == (second,)
     assert channel_siblings(second, viewer.layers) == (first,)
     assert first.metadata[METADATA_KEY] | {"source": None} == {
+        "found": tuple,
         "axes": "ZYXC",
         "spacing": (2.0, 0.25, 0.5),
         "unit": "um",
