@@ -14,6 +14,8 @@ from napari_medseg.models.formats import Part, open_image, parts
 from napari_medseg.models.formats.kinds import content_kind
 
 from ..background import Background
+from ..image_layers import mask_shape
+from ..looking.camera import bring_into_view
 from ..state import PanelState
 from .layers import made_layers
 
@@ -83,8 +85,11 @@ class Opening:
             self._choices.append(result)
             self._offer()
         else:
+            others = list(self.viewer.layers)
             for layer in result:
                 self.viewer.add_layer(layer)
+            if others and _is_apart(result[0], others):
+                bring_into_view(self.viewer, result[0], [side // 2 for side in mask_shape(result[0])])
         self._ended()
 
     def _failed(self, reason: str) -> None:
@@ -98,6 +103,16 @@ class Opening:
 
     def _offer(self) -> None:
         self._state.choosing = self._choices[0] if self._choices else None
+
+
+def _is_apart(layer: Any, others: Sequence[Any]) -> bool:
+    """Whether a layer lies over none of the others, along the axes that they have in common."""
+    for other in others:
+        common = min(layer.ndim, other.ndim)
+        (first, last), (begin, end) = (one.extent.world[:, -common:] for one in (layer, other))
+        if ((first <= end) & (begin <= last)).all():
+            return False
+    return True
 
 
 def _series_of(path: Path, given: Sequence[Path]) -> tuple[Path, list[Path]]:

@@ -48,6 +48,25 @@ def opened(panel: Any, until: Any, *paths: Path) -> None:
     until(lambda: not panel.state.opening)
 
 
+def test_an_image_that_lies_apart_from_the_others_is_brought_into_the_view(
+    open_panel: Any, until: Any, tmp_path: Path
+) -> None:
+    panel = open_panel()
+    viewer = panel.controller.viewer
+    for name, begin in (("first", 0), ("second", 40_000), ("over it", 40_010)):
+        place = {"PositionX": [begin] * 3, "PositionY": [begin] * 3, "PositionZ": [begin, begin + 2, begin + 4]}
+        place |= {f"Position{axis}Unit": ["µm"] * 3 for axis in "XYZ"}
+        size = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 2}
+        path = tmp_path / f"{name}.ome.tif"
+        data = np.full((3, 60, 80), 9, np.uint8)
+        tifffile.imwrite(path, data, photometric="minisblack", metadata={"axes": "ZYX", "Plane": place} | size)
+        opened(panel, until, path)
+        if name != "over it":  # for which the view stays
+            middle = (begin + 59 / 4, begin + 79 / 4)
+            np.testing.assert_allclose(viewer.camera.center[-2:], middle, atol=1)
+            assert begin <= viewer.dims.point[0] <= begin + 4
+
+
 def test_files_of_all_kinds_are_opened_and_those_that_cannot_be_are_named(
     open_panel: Any, until: Any, volume: Path, tilted: Path, discs: np.ndarray, tmp_path: Path
 ) -> None:
