@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .boxes import Array, Box, around, inside, sides
+from .label_type import label_type
 
 _PIECE = 2**20
 """Pixels that a box around several changes may have, unless one of them fills half of it."""
@@ -74,8 +75,8 @@ def _fit_together(group: Sequence[Change]) -> bool:
 
 def _united(group: Sequence[Change]) -> Change:
     box = around(change.box for change in group)
-    before = np.zeros(sides(box), np.result_type(*(change.before for change in group)))
-    after = np.zeros(sides(box), np.result_type(*(change.after for change in group)))
+    before = np.zeros(sides(box), label_type(*(change.before.dtype for change in group)))
+    after = np.zeros(sides(box), label_type(*(change.after.dtype for change in group)))
     known = np.zeros(sides(box), bool)
     for change in group:
         here, where = inside(change.box, box), change.where()

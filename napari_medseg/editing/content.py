@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from napari_medseg.models.prompts import Prompts
 
 from .history import History, Step
 from .known_pixels import KnownPixels
+from .label_type import label_type
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Content:
     def write(self, step: Step, *, back: bool) -> None:
         """Bring `pixels` to what they are after a step, or, with `back`, after it was taken back."""
         for piece in step.difference.pieces:
-            self.pixels.widen(np.promote_types(self.pixels.dtype, piece.dtypes[not back]))
+            self.pixels.widen(label_type(self.pixels.dtype, piece.dtypes[not back]))
         if step.difference.pieces:
             (step.difference.revert if back else step.difference.apply)(self.pixels.array_to_change())
 

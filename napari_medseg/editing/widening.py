@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .boxes import Array
 from .difference import Difference
+from .label_type import label_type
 
 
 def held(layer: Any, pixels: Array) -> Array:
@@ -21,7 +22,7 @@ def held(layer: Any, pixels: Array) -> Array:
     own = np.dtype(layer.data.dtype)
     if not np.can_cast(pixels.dtype, own):
         lowest, highest = np.min_scalar_type(pixels.min()), np.min_scalar_type(pixels.max())
-        _widen(layer, np.result_type(lowest, highest))
+        _widen(layer, label_type(lowest, highest))
     elif isinstance(layer.data, np.ndarray) and not layer.data.flags.writeable:
         layer.data = np.array(layer.data)
     return pixels.astype(layer.data.dtype, copy=False)
@@ -36,6 +37,6 @@ def widen_for(layer: Any, difference: Difference) -> None:
 
 def _widen(layer: Any, dtype: npt.DTypeLike) -> None:
     own = np.dtype(layer.data.dtype)
-    wider = np.promote_types(own, dtype)
+    wider = label_type(own, dtype)
     if wider != own:
         layer.data = layer.data.astype(wider)

@@ -137,6 +137,23 @@ def test_redo_widens_a_mask_that_was_made_narrow_meanwhile(desk: Desk) -> None:
     assert mask.layer.data[0, 0] == 256
 
 
+@pytest.mark.parametrize(("first", "second"), [(np.int32, np.uint64), (np.uint64, np.int8)])
+def test_labels_of_types_that_have_no_common_one_in_numpy_are_undone(desk: Desk, first: type, second: type) -> None:
+    mask = desk.draw(np.full((40, 50), 3, first))
+    mask.layer.data = np.full((40, 50), 5, second)
+    mask.layer.paint((5, 5), 7)
+    np.testing.assert_array_equal(desk.kept().pixels.array(), mask.layer.data)
+
+    desk.editing.undo()
+    desk.editing.undo()
+
+    assert (mask.layer.data == 3).all()
+    assert mask.layer.data.dtype == np.int64
+    kept = desk.kept().pixels.array()
+    np.testing.assert_array_equal(kept, mask.layer.data)
+    assert kept.dtype == np.int64
+
+
 def test_a_mask_that_may_not_be_written_into_is_copied_first(desk: Desk) -> None:
     fixed = np.zeros((40, 50), np.uint8)
     fixed.flags.writeable = False
