@@ -189,6 +189,8 @@ class FolderQueue:
         if opened is None or opened.layers[0] not in self.viewer.layers:
             return None
         mask = self._masks.of(opened.layers[0])
+        if mask is not None:
+            self._large.flush(mask)
         if mask is None or opened.filed == (mask, mask.changes):
             return None
         return mask if made or mask.changes else None
@@ -211,6 +213,7 @@ class FolderQueue:
         def written(_: None) -> None:
             opened.filed = (mask, changes)
             self._note(opened.queued.path, done=True, corrected=True, problem="")
+            self._large.flush(mask)
             if mask.changes == changes:
                 mask.unsaved = False
                 then()

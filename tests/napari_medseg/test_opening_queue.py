@@ -100,6 +100,21 @@ def test_corrections_are_in_the_masks_file_when_the_next_image_comes(desk: Queue
     assert (desk.mask.predicted, desk.mask.model) == (None, None)  # it is not what a model made any more
 
 
+def test_a_stroke_that_is_being_drawn_is_in_the_masks_file_when_the_next_image_comes(
+    desk: QueueDesk, folder: Path
+) -> None:
+    desk.choose(folder)
+    desk.open(0)
+    layer = desk.mask.layer
+    layer.mode = "paint"
+    with layer.block_history():
+        layer._draw(7, (20, 20), (20, 30))
+        desk.open(1)
+
+    labels = read_mask(folder.with_name("ward 7 masks") / "a.png")
+    assert labels[20, 20] == labels[20, 30] == 7
+
+
 def test_the_model_that_made_a_mask_is_its_author_whichever_is_picked(desk: QueueDesk, folder: Path) -> None:
     masks = folder.with_name("ward 7 masks")
     Record.of(masks, chosen_model("nuclei"), instances=False).add(folder / "a.png", masks / "a.png")
