@@ -53,6 +53,9 @@ class Masks:
     begun = Signal(Mask)
     """This mask is in work from now on."""
 
+    leaving = Signal(Mask)
+    """This mask's layer was deleted at this moment, perhaps in the middle of a stroke."""
+
     gone = Signal(Mask)
     """This mask's layer was deleted, and nothing in it has to be kept."""
 
@@ -174,12 +177,9 @@ class Masks:
     def put_back(self) -> None:
         """Have the mask that was last deleted with unsaved work in the layer list again, as the mask of its image."""
         if self._deleted:
-            mask = self._deleted.pop()
-            self._all.append(mask)
-            self._current[mask.image] = mask
-            self._viewer.layers.append(mask.layer)
-            self._viewer.layers.selection.active = mask.layer
-        self._show()
+            layer = self._deleted[-1].layer
+            self._viewer.layers.append(layer)
+            self._viewer.layers.selection.active = layer
 
     def _followed_events(self) -> list[tuple[Any, Callable[..., None]]]:
         viewer = self._viewer
@@ -204,7 +204,17 @@ class Masks:
         self._adopt(layer)
 
     def _adopt(self, layer: Any) -> None:
-        """A Labels layer that the user made over an image without a mask is the mask of that image."""
+        """A Labels layer that the user made over an image without a mask is the mask of that image.
+
+        So is one again that was deleted with unsaved work, whoever put it back.
+        """
+        deleted = next((mask for mask in self._deleted if mask.layer is layer), None)
+        if deleted is not None:
+            self._deleted.remove(deleted)
+            self._all.append(deleted)
+            self._current[deleted.image] = deleted
+            self._show()
+            return
         image = self._state.image
         free = image is not None and image not in self._current and not self._mask_of(layer)
         if free and isinstance(layer, Labels) and not layer.multiscale and lies_over(layer, image):
@@ -216,6 +226,7 @@ class Masks:
         layer.events.name.disconnect(self._listed)
         self.layers_changed.emit()
         if mask := self._mask_of(layer):
+            self.leaving.emit(mask)
             self._all.remove(mask)
             if self._current.get(mask.image) is mask:
                 del self._current[mask.image]

@@ -70,6 +70,7 @@ class Editing:
         state.events.mask.connect(self._show)
         for mask in masks.all():
             self._follow(mask)
+        masks.leaving.connect(self.flush)
 
     def close(self, *, lose: bool = False) -> None:
         """Leave the layers to napari; what was not accepted is kept for the next time, unless it is to be lost."""
@@ -79,6 +80,7 @@ class Editing:
         self.keeping.close([] if lose else self._masks.unsaved())
         for work in self._works.values():
             work.recording.let_go()
+        self._masks.leaving.disconnect(self.flush)
         self._works.clear()
 
     def change(

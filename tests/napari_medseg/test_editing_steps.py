@@ -205,6 +205,23 @@ def test_a_mask_deleted_meanwhile_is_not_changed(desk: Desk) -> None:
     assert not mask.layer.data.any()
 
 
+def test_a_deleted_layer_that_somebody_puts_back_goes_on_where_it_was(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    mask.layer.paint((5, 5), 1)
+    desk.viewer.layers.remove(mask.layer)
+
+    desk.viewer.layers.append(mask.layer)
+
+    assert desk.mask is mask
+    assert desk.masks.all() == [mask]
+    assert desk.state.deleted_mask is None
+    mask.layer.paint((20, 20), 2)
+    assert len(desk.kept().history.done) == 2
+    desk.editing.undo()
+    desk.editing.undo()
+    assert not mask.layer.data.any()
+
+
 def test_pixels_that_do_not_fit_their_region_change_nothing(desk: Desk) -> None:
     mask = desk.draw(np.zeros((40, 50), np.uint8))
 
