@@ -17,7 +17,7 @@ from .history import History, Step
 from .holding import hold, let_go, lock_of
 from .identity import salted
 from .journal_file import JournalFile, framed
-from .packing import compared
+from .packing import Packed, compared
 from .records import FORMAT, effort_record, packed, prompts_record, step_record
 
 _GROWTH = 2**25
@@ -71,6 +71,11 @@ class Draft:
         self._catch_up()
         step.difference.fill(compared(self.content.pixels.array(), pixels))
         self.step(step, effort, kept=kept)
+
+    def compared_with(self, pixels: Array) -> list[Packed]:
+        """What is different in other pixels of the same shape from those of the mask."""
+        self._catch_up()
+        return compared(self.content.pixels.array(), pixels)
 
     def spent(self, effort: Effort) -> None:
         """Nothing was changed, but the effort is counted anew."""

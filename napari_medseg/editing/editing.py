@@ -20,10 +20,11 @@ from .difference import Difference
 from .draft import Draft
 from .history import History, Step
 from .keeping import Keeping
-from .packing import compared
+from .packing import Packed, compared
 from .recording import Recording
 from .repaint import repaint
 from .widening import held, widen_for
+from .written_into import WrittenInto
 
 _AT_ONCE = 2**22
 """Pixels up to which two masks are compared in the window's thread; larger ones are by the journal."""
@@ -58,29 +59,33 @@ class Editing:
     prompts_changed = Signal(object)
     """The prompts of this mask's object are others now."""
 
+    left = Signal()
+    """A mask that lost its size has left its draft, which somebody may go on with."""
+
     def __init__(self, state: PanelState, masks: Masks, background: Background) -> None:
         self._state, self._masks, self._background = state, masks, background
         self.keeping = Keeping(state.project, lambda said: background.post(lambda: self._report(said)))
+        self._written_into = WrittenInto(self.keeping, background, self._drawing, self._written)
         self._works: dict[Mask, _Work] = {}
         self._read: dict[Mask, Draft] = {}  # masks about to be shown that were read from the disk
         self._own = False  # whether it is us who give a layer another array
         masks.begun.connect(self._follow)
+        masks.leaving.connect(self.flush)
         masks.gone.connect(self._forget)
         masks.in_ledger.connect(self._saved)
         state.events.mask.connect(self._show)
         for mask in masks.all():
             self._follow(mask)
-        masks.leaving.connect(self.flush)
 
     def close(self, *, lose: bool = False) -> None:
         """Leave the layers to napari; what was not accepted is kept for the next time, unless it is to be lost."""
         self._masks.begun.disconnect(self._follow)
+        self._masks.leaving.disconnect(self.flush)
         self._masks.gone.disconnect(self._forget)
         self._masks.in_ledger.disconnect(self._saved)
         self.keeping.close([] if lose else self._masks.unsaved())
         for work in self._works.values():
             work.recording.let_go()
-        self._masks.leaving.disconnect(self.flush)
         self._works.clear()
 
     def change(
@@ -196,10 +201,12 @@ class Editing:
     def _follow(self, mask: Mask) -> None:
         recording = Recording(
             mask.layer,
-            lambda changes, name: self._did(mask, Step(name, Difference(changes)), by_hand=True),
+            lambda changes, name, stroke: self._did(mask, Step(name, Difference(changes), merge=stroke), by_hand=True),
             lambda: self._replaced(mask),
+            lambda: self._refreshed(mask),
             lambda: self._travel(mask, back=True),
             lambda: self._travel(mask, back=False),
+            self._background.post_after,
         )
         work = self._works[mask] = _Work(recording, mask.layer.data)
         draft = self._read.pop(mask, None)
@@ -278,13 +285,17 @@ class Editing:
             work.history.clear()
             work.waiting.clear()
             mask.predicted = mask.model = None
+            kept = mask.unsaved
             self._masks.touched(mask)
-            self.keeping.begin_again(mask)
+            self.keeping.begin_again(mask, (lambda: self._background.post(self.left.emit)) if kept else None)
             self._show()
             if work.prompts:
                 work.prompts = Prompts()
                 self.prompts_changed.emit(mask)
-            self._state.notice = f"'{mask.layer.name}' has another size now; what was done before cannot be undone."
+            self._state.notice = (
+                f"'{mask.layer.name}' has another size now; what was done before cannot be undone"
+                f"{', but is kept, and you can go on with it' * kept}."
+            )
         elif old is not new and new.size <= _AT_ONCE:
             difference = Difference(compared(np.asarray(old), np.asarray(new)))
             if difference.box is not None:
@@ -322,6 +333,19 @@ class Editing:
         self._limit(mask)
         for back in waiting:
             self._travel(mask, back=back)
+
+    def _drawing(self, mask: Mask) -> bool:
+        work = self._works.get(mask)
+        return work is not None and work.recording.drawing
+
+    def _refreshed(self, mask: Mask) -> None:
+        """Somebody had the layer shown anew; before `layer.data` tells of another array, napari does, too."""
+        if mask.layer.data is self._works[mask].array:
+            self._written_into.look(mask)
+
+    def _written(self, mask: Mask, written: list[Packed]) -> None:
+        if mask in self._works:
+            self._did(mask, Step("Change", Difference(written)))
 
     def _limit(self, mask: Mask) -> None:
         history = self._works[mask].history

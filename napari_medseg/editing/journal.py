@@ -95,6 +95,21 @@ class Journal:
         """Follow a mask no more, and have no draft of it."""
         self._tasks.put(lambda: self._end(key))
 
+    def leave(self, key: Hashable, then: Callable[[], object]) -> None:
+        """Follow a mask no more, and leave its draft to whoever goes on with it; `then` is called in the thread."""
+
+        def do() -> None:
+            draft = self._drafts.pop(key, None)
+            if draft is not None:
+                self._in_work = None if self._in_work is draft else self._in_work
+                try:
+                    draft.flush()
+                finally:
+                    draft.close()
+            then()
+
+        self._tasks.put(do)
+
     def wait(self, seconds: float = 30) -> bool:
         """Wait until all that was asked for so far is on the disk; whether it is."""
         done = threading.Event()

@@ -18,7 +18,7 @@ from .history import History, Step
 from .identity import digest_of
 from .journal import Journal
 from .known_pixels import KnownPixels
-from .packing import compared
+from .packing import Packed, compared
 
 FOLDER = "drafts"
 """Where drafts lie in the folder of a project."""
@@ -105,6 +105,16 @@ class Keeping:
 
         self._journal.tell(mask, do, lost)
 
+    def compare(self, mask: Mask, array: Array, then: Callable[[list[Packed]], None]) -> None:
+        """Find out what is different in a mask from what was told of it.
+
+        Args:
+            mask: whose.
+            array: its pixels; they may be written into meanwhile.
+            then: called, in the journal's thread, with what is; with nothing if nobody can tell.
+        """
+        self._journal.tell(mask, lambda draft: then(draft.compared_with(array)), lambda: then([]))
+
     def travel(self, mask: Mask, *, back: bool) -> None:
         """A step was undone, or done again."""
         effort = effort_of(mask)
@@ -118,10 +128,19 @@ class Keeping:
         else:
             self._journal.tell(mask, lambda draft: draft.remove())
 
-    def begin_again(self, mask: Mask) -> None:
-        """The mask has another shape now: keep it as it is, and nothing of what was before."""
+    def begin_again(self, mask: Mask, left: Callable[[], object] | None) -> None:
+        """The mask has another shape now: keep it as it is.
+
+        Args:
+            mask: it.
+            left: what was before is kept, too, to be gone on with; called, in the journal's thread, when it can be.
+                None: it is not needed any more.
+        """
         effort = effort_of(mask)
-        self.end(mask)
+        if left is None:
+            self._journal.end(mask)
+        else:
+            self._journal.leave(mask, left)
         self.begin(mask)
         self._journal.tell(mask, lambda draft: draft.spent(effort))
 

@@ -50,6 +50,7 @@ class Recovery:
         self._state, self._editing, self._background = state, editing, background
         state.events.image.connect(self.look)
         state.events.project.connect(self.look)
+        editing.left.connect(self.look)
         self.look()
 
     def look(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,21 +14,24 @@ _SPARSE = 2**24
 """Pixels of a box from which on single pixels of it are noted plane by plane."""
 
 
-def stroke_changes(atoms: Iterable[Any]) -> list[Change]:
+def stroke_changes(atoms: Iterable[Any], shape: Sequence[int]) -> list[Change]:
     """Changes of one entry of napari's history, as the event `paint` of a Labels layer brings it.
 
     Only what the event itself holds is looked at: the mask may have changed again meanwhile, and may be large.
 
     Args:
         atoms: since napari 0.8 `(slice_key, mask, old_values, new_value)`, where no mask means the whole box;
-            from `data_setitem`, and before 0.8, `(indices, old_values, new_values)` with an index array for each axis.
+            from `data_setitem`, and before 0.8, `(indices, old_values, new_values)` with an index array for each axis,
+            where -1 is the last pixel.
+        shape: of the mask.
     """
     changes: list[Change] = []
     for atom in atoms:
         if hasattr(atom, "slice_key"):
             changes.append(_of_box(atom))
         else:
-            changes += _of_pixels(*atom)
+            indices, old_values, new_values = atom
+            changes += _of_pixels(indices, old_values, new_values, shape)
     return gathered(changes)
 
 
@@ -41,8 +44,9 @@ def _of_box(atom: Any) -> Change:
     return Change(box, before, np.full(sides(box), atom.new_value, old.dtype), mask)
 
 
-def _of_pixels(indices: Any, old_values: Any, new_values: Any) -> list[Change]:
+def _of_pixels(indices: Any, old_values: Any, new_values: Any, shape: Sequence[int]) -> list[Change]:
     index = np.stack([np.asarray(axis).reshape(-1) for axis in indices]).astype(np.intp)
+    index = np.where(index < 0, index + np.array(shape)[:, np.newaxis], index)
     old = np.asarray(old_values).reshape(-1)
     new = np.broadcast_to(np.asarray(new_values, old.dtype).reshape(-1), old.shape)
     if not old.size:

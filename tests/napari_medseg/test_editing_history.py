@@ -125,6 +125,6 @@ def test_steps_with_one_token_are_one_unless_something_came_between() -> None:
 def test_pixels_scattered_over_a_volume_do_not_store_the_volume() -> None:
     at = (np.array([0, 299, 5]), np.array([0, 511, 9]), np.array([0, 511, 3]))
 
-    changes = stroke_changes([(at, np.zeros(3, np.uint16), 5)])
+    changes = stroke_changes([(at, np.zeros(3, np.uint16), 5)], VOLUME)
 
     assert sum(change.nbytes for change in changes) < 2_000

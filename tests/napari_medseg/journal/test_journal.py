@@ -184,12 +184,37 @@ def test_an_image_that_was_closed_meanwhile_keeps_its_draft(worked: Desk, desks:
 
 
 def test_a_mask_of_another_size_begins_a_new_draft(worked: Desk) -> None:
+    (earlier,) = worked.drafts
     worked.mask.layer.data = np.ones((20, 20), np.uint8)
+    worked.settle()
 
-    kept = worked.kept()
-
+    (path,) = set(worked.drafts) - {earlier}
+    kept = read_draft(path, digest_of(worked.image))
     np.testing.assert_array_equal(kept.pixels.array(), np.ones((20, 20)))
     assert not kept.history.done
+
+
+def test_what_was_done_before_a_mask_lost_its_size_can_be_gone_on_with(worked: Desk) -> None:
+    pixels, lost = worked.pixels.copy(), worked.mask.layer
+    lost.data = np.ones((20, 20), np.uint8)
+    assert "you can go on with it" in worked.state.notice
+
+    worked.until(lambda: worked.state.draft is not None)
+    worked.recovery.go_on()
+    worked.until(lambda: worked.state.mask is not lost)
+
+    np.testing.assert_array_equal(worked.pixels, pixels)
+    assert (worked.state.undo, worked.state.redo) == ("Tool", "Undone")
+    assert lost in worked.viewer.layers
+
+
+def test_a_mask_that_nobody_worked_on_leaves_nothing_if_it_gets_another_size(desks: Any) -> None:
+    desk = desks()
+    desk.draw(EMPTY.copy()).layer.data = np.ones((20, 20), np.uint8)
+    assert "cannot be undone." in desk.state.notice
+    desk.settle()
+
+    assert len(desk.drafts) == 1
 
 
 def test_drafts_move_to_the_project_that_is_opened(worked: Desk, tmp_path: Path) -> None:
