@@ -181,6 +181,15 @@ class Masks:
             self._viewer.layers.append(layer)
             self._viewer.layers.selection.active = layer
 
+    def rejoin(self, mask: Mask, image: Image) -> None:
+        """A mask whose image was closed is the mask of this layer, which shows the same."""
+        if self._current.get(mask.image) is mask:
+            del self._current[mask.image]
+        mask.image = image
+        self._current.setdefault(image, mask)
+        self._state.notice = f"'{mask.layer.name}' is the mask of '{image.name}', which was opened again."
+        self._show()
+
     def _followed_events(self) -> list[tuple[Any, Callable[..., None]]]:
         viewer = self._viewer
         return [

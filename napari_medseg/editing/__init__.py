@@ -2,5 +2,6 @@
 
 from .editing import Editing
 from .recovery import Recovery
+from .rejoining import Rejoining
 
-__all__ = ["Editing", "Recovery"]
+__all__ = ["Editing", "Recovery", "Rejoining"]

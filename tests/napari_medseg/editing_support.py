@@ -11,7 +11,7 @@ import numpy as np
 from napari.components import ViewerModel
 
 from napari_medseg.background import Background
-from napari_medseg.editing import Editing, Recovery
+from napari_medseg.editing import Editing, Recovery, Rejoining
 from napari_medseg.editing.content import Content
 from napari_medseg.editing.identity import digest_of
 from napari_medseg.editing.restoring import read_draft
@@ -30,6 +30,7 @@ class Desk:
         self.masks = Masks(self.viewer, self.state)
         self.editing = Editing(self.state, self.masks, self.background)
         self.recovery = Recovery(self.state, self.editing, self.background)
+        self.rejoining = Rejoining(self.viewer, self.masks, self.background)
         self._open = True
         self.image = self.viewer.add_image(image, name="image")
 
@@ -77,6 +78,7 @@ class Desk:
     def close(self, *, lose: bool = False) -> None:
         if self._open:
             self._open = False
+            self.rejoining.close()
             self.background.close()
             self.editing.close(lose=lose)
             self.masks.let_go()
