@@ -92,7 +92,7 @@ class Draft:
             return
         try:
             hold(self._lock)
-            if self._whole and self._file.size < 3 * self._whole + _GROWTH:
+            if self._whole and self.path.exists() and self._file.size < 3 * self._whole + _GROWTH:
                 self._file.append(b"".join(self._unwritten))
             else:
                 self._file.rewrite(self._as_a_whole())

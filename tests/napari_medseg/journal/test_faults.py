@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,21 @@ def test_a_place_that_cannot_be_written_leaves_the_window_working(desks: Any, tm
 
     assert not desk.pixels.any()
     (tmp_path / "drafts").unlink()
+
+
+def test_a_folder_that_somebody_removed_is_made_again_with_all_that_was_in_it(desks: Any) -> None:
+    desk = desks()
+    desk.draw(EMPTY.copy()).layer.paint((5, 5), 1)
+    desk.settle()
+    desk.mask.layer.paint((15, 5), 2)
+    desk.settle()
+    shutil.rmtree(desk.state.project / "drafts")
+
+    desk.mask.layer.paint((25, 5), 3)
+
+    kept = desk.kept()
+    np.testing.assert_array_equal(kept.pixels.array(), desk.pixels)
+    assert len(kept.history.done) == 3
 
 
 def test_an_image_that_cannot_be_read_leaves_the_window_working(desks: Any) -> None:
