@@ -79,6 +79,8 @@ class Editing:
 
     def close(self, *, lose: bool = False) -> None:
         """Leave the layers to napari; what was not accepted is kept for the next time, unless it is to be lost."""
+        for work in self._works.values():
+            work.recording.flush()  # a stroke may be under way
         self._masks.begun.disconnect(self._follow)
         self._masks.leaving.disconnect(self.flush)
         self._masks.gone.disconnect(self._forget)
@@ -300,6 +302,7 @@ class Editing:
             difference = Difference(compared(np.asarray(old), np.asarray(new)))
             if difference.box is not None:
                 self._did(mask, Step("Replace the mask", difference))
+            self._written_into.look(mask)  # into the old array, before it was replaced
             return
         else:
             step = Step("Replace the mask", Difference())

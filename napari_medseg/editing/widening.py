@@ -23,16 +23,23 @@ def held(layer: Any, pixels: Array) -> Array:
     if not np.can_cast(pixels.dtype, own):
         lowest, highest = np.min_scalar_type(pixels.min()), np.min_scalar_type(pixels.max())
         _widen(layer, label_type(lowest, highest))
-    elif isinstance(layer.data, np.ndarray) and not layer.data.flags.writeable:
-        layer.data = np.array(layer.data)
+    else:
+        _writeable(layer)
     return pixels.astype(layer.data.dtype, copy=False)
 
 
 def widen_for(layer: Any, difference: Difference) -> None:
-    """Have a mask hold what a step had before and after, if it was given a narrower type meanwhile."""
+    """Have a mask take what a step had before and after, whatever array it was given meanwhile."""
     for piece in difference.pieces:
         for dtype in piece.dtypes:
             _widen(layer, dtype)
+    if difference.pieces:
+        _writeable(layer)
+
+
+def _writeable(layer: Any) -> None:
+    if isinstance(layer.data, np.ndarray) and not layer.data.flags.writeable:
+        layer.data = np.array(layer.data)
 
 
 def _widen(layer: Any, dtype: npt.DTypeLike) -> None:

@@ -37,7 +37,7 @@ class WrittenInto:
         self._looking: dict[Mask, bool] = {}  # at which masks; whether that has to be done again
 
     def look(self, mask: Mask) -> None:
-        """Look at a mask; what is found is told soon. Costs the window nothing."""
+        """Look at a mask; what is found is told soon. Costs the window's thread nothing."""
         array = mask.layer.data
         if not isinstance(array, np.ndarray):
             return

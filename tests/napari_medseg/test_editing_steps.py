@@ -165,6 +165,18 @@ def test_a_mask_that_may_not_be_written_into_is_copied_first(desk: Desk) -> None
     assert not fixed.any()
 
 
+def test_a_mask_that_was_replaced_by_one_that_may_not_be_written_into_can_be_undone(desk: Desk) -> None:
+    mask = desk.draw(np.zeros((40, 50), np.uint8))
+    fixed = np.ones((40, 50), np.uint8)
+    fixed.flags.writeable = False
+    mask.layer.data = fixed
+
+    desk.editing.undo()
+
+    assert not mask.layer.data.any()
+    assert fixed.all()
+
+
 def test_undo_after_napari_replaced_the_data_brings_no_stale_pixel_back(desk: Desk) -> None:
     mask = desk.draw(np.zeros((40, 50), np.uint8))
     mask.layer.brush_size = 1

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from napari_medseg.editing import recording
+from napari_medseg.editing.identity import digest_of
+from napari_medseg.editing.restoring import read_draft
 
 from .editing_support import Desk
 
@@ -109,6 +111,16 @@ def test_a_mask_deleted_in_the_middle_of_its_first_stroke_can_be_had_back(desk: 
     np.testing.assert_array_equal(desk.mask.layer.data, drawn)
     desk.editing.undo()
     assert not layer.data.any()
+
+
+def test_a_stroke_that_is_being_drawn_when_the_panel_is_closed_is_kept(desk: Desk) -> None:
+    layer = desk.mask.layer
+    with layer.block_history():
+        layer._draw(1, (5, 5), (5, 20))
+        desk.close()
+
+    (path,) = desk.drafts
+    np.testing.assert_array_equal(read_draft(path, digest_of(desk.image)).pixels.array(), layer.data)
 
 
 def test_pixels_counted_from_the_end_are_undone_where_they_are(desk: Desk) -> None:

@@ -46,6 +46,17 @@ def test_a_refresh_without_a_change_is_no_step(desk: Desk) -> None:
     assert not layer.data.any()
 
 
+def test_what_was_written_without_a_refresh_is_found_when_the_mask_is_replaced(desk: Desk) -> None:
+    layer = desk.mask.layer
+    layer.data[20:30, :10] = 7
+    new = layer.data.copy()
+    new[0, 0] = 3
+    layer.data = new
+    desk.until(lambda: desk.state.edits == 2)
+
+    np.testing.assert_array_equal(desk.kept().pixels.array(), layer.data)
+
+
 def test_strokes_drawn_meanwhile_are_not_taken_for_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(written_into, "_SOON", 0.0)
     layer, looking = desk.mask.layer, desk.editing._written_into._looking
