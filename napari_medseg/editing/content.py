@@ -38,6 +38,7 @@ class Content:
         history: steps done and undone.
         prompts: of the object in work.
         effort: so far.
+        complete: whether nothing is known to be missing, as it is where a file was torn or damaged.
     """
 
     image: bytes
@@ -47,6 +48,7 @@ class Content:
     history: History = field(default_factory=History)
     prompts: Prompts = field(default_factory=Prompts)
     effort: Effort = field(default_factory=Effort)
+    complete: bool = True
 
     def write(self, step: Step, *, back: bool) -> None:
         """Bring `pixels` to what they are after a step, or, with `back`, after it was taken back."""

@@ -47,6 +47,11 @@ def payloads(path: Path) -> Iterator[bytes]:
             yield payload
 
 
+def size_of(payload: bytes) -> int:
+    """Bytes of a record in the file."""
+    return _HEAD.size + len(payload)
+
+
 class JournalFile:
     """One such file, written by one thread.
 

@@ -27,6 +27,8 @@ from .journal_file import JournalFile
 from .keeping import ENDING, FOLDER
 from .restoring import is_draft_of, read_draft
 
+INCOMPLETE = "before the window ended: what was kept last is damaged and cannot be read"
+
 
 @dataclass(frozen=True, eq=False)
 class _Read:
@@ -90,7 +92,8 @@ class Recovery:
         changes = content.effort.changes
         mask = Mask(image, layer, read.predicted, content.model, clock, changes, unsaved=changes > 0)
         if self._editing.go_on(mask, read.draft):
-            self._state.notice = f"'{layer.name}' is as it was when the window ended."
+            when = "when the window ended" if content.complete else INCOMPLETE
+            self._state.notice = f"'{layer.name}' is as it was {when}."
             self.look()
         else:
             read.draft.close()

@@ -15,7 +15,7 @@ from napari_medseg.models.memory import check_fits_in_memory
 
 from .content import Content
 from .identity import salted
-from .journal_file import payloads
+from .journal_file import MAGIC, payloads, size_of
 from .known_pixels import KnownPixels
 from .records import FORMAT, effort_of, prompts_of, step_of, unpacked
 
@@ -37,7 +37,7 @@ def is_draft_of(path: Path, shape: tuple[int, ...], digest: Callable[[], bytes])
 
 
 def read_draft(path: Path, digest: bytes) -> Content:
-    """Everything in a draft, up to what was being written when the window died.
+    """Everything in a draft, up to what was being written when the window died, or was damaged later.
 
     Args:
         path: the file.
@@ -46,11 +46,18 @@ def read_draft(path: Path, digest: bytes) -> Content:
     Raises:
         ImageError: it is no draft, or nothing of it can be read; the file is left as it is.
     """
-    head = _head_of(path)
+    head, read = _head_of(path), len(MAGIC)
+
+    def each() -> Iterator[dict[str, Any]]:
+        nonlocal read
+        for payload in payloads(path):
+            yield unpacked(payload)
+            read += size_of(payload)
+
     try:
         if head is None:
             raise ValueError("no draft")
-        records = map(unpacked, payloads(path))
+        records = each()
         next(records)
         content = _beginning(head, digest, records)
     except ImageError:
@@ -61,6 +68,7 @@ def read_draft(path: Path, digest: bytes) -> Content:
             f"the file is '{path.name}' in the folder '{path.parent.name}' of the project."
         ) from error
     _replay(content, records)
+    content.complete = read == path.stat().st_size
     return content
 
 

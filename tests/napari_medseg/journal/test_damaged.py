@@ -60,6 +60,7 @@ def test_a_torn_or_damaged_end_costs_only_itself(worked: Desk, tmp_path: Path, c
         changes = sum(unpacked(record)["kind"] in ("step", "undo") for record in intact)
         kept = read_draft(torn, digest_of(worked.image))
         assert len(kept.history.done) + 2 * len(kept.history.undone) == changes
+        assert kept.complete == (cut in ends and not flip)
 
 
 HOSTILE: list[dict[str, Any]] = [
@@ -103,6 +104,23 @@ def test_a_record_that_somebody_forged_ends_the_reading_before_it(worked: Desk, 
 
     np.testing.assert_array_equal(kept.pixels.array(), worked.pixels)
     assert len(kept.history.done) == 3
+    assert not kept.complete
+
+
+@pytest.mark.parametrize(("cut", "said"), [(0, "when the window ended."), (3, "what was kept last is damaged")])
+def test_going_on_says_whether_anything_is_missing(worked: Desk, tmp_path: Path, cut: int, said: str) -> None:
+    (path,) = worked.drafts
+    worked.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) - cut])
+    again = Desk(tmp_path, worked.image.data)
+    again.until(lambda: again.state.draft is not None)
+
+    again.recovery.go_on()
+    again.until(lambda: again.state.mask is not None)
+
+    assert said in again.state.notice
+    again.close()
 
 
 def test_an_append_that_fails_in_the_middle_is_repaired_by_the_next(tmp_path: Path) -> None:
