@@ -185,8 +185,9 @@ class Masks:
         """A mask whose image was closed is the mask of this layer, which shows the same."""
         if self._current.get(mask.image) is mask:
             del self._current[mask.image]
-        mask.image = image
+            self._current[image] = mask
         self._current.setdefault(image, mask)
+        mask.image = image
         self._state.notice = f"'{mask.layer.name}' is the mask of '{image.name}', which was opened again."
         self._show()
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.layers import Labels
+
+from napari_medseg.masks import Mask
 
 from .editing_support import Desk
 
@@ -45,6 +48,19 @@ def test_so_is_one_that_was_deleted_with_its_image_and_put_back(desk: Desk) -> N
     desk.until(lambda: desk.state.mask is mask.layer)
 
     assert mask.image is again
+
+
+def test_of_two_masks_the_one_in_work_stays_the_one_in_work(desk: Desk) -> None:
+    first = desk.mask
+    desk.masks.show(Mask(desk.image, Labels(np.zeros((40, 50), np.uint8))))
+    second = desk.mask
+    second.layer.paint((9, 9), 2)
+    desk.viewer.layers.remove(desk.image)
+
+    again = desk.viewer.add_image(IMAGE.copy())
+    desk.until(lambda: first.image is again and second.image is again)
+
+    assert desk.mask is second
 
 
 @pytest.mark.parametrize("place", [(0, 0), (3, 0)])

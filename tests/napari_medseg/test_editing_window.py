@@ -27,7 +27,10 @@ def drawing(panel: Any, discs: np.ndarray) -> Any:
 
 @pytest.fixture
 def drag(drawing: Any, qtbot: Any) -> Callable[..., None]:
-    """Draws with the left button over the canvas, from one (row, column) of the image to others."""
+    """Draws with the left button over the canvas, from one (row, column) of the image to others.
+
+    `held` is called before the button is released.
+    """
     canvas = drawing.controller.viewer.window._qt_viewer.canvas
 
     def on_canvas(position: tuple[float, float]) -> QPoint:
@@ -35,13 +38,16 @@ def drag(drawing: Any, qtbot: Any) -> Callable[..., None]:
         row, column = ((at - middle) * camera.zoom for at, middle in zip(position, camera.center[-2:], strict=True))
         return QPoint(int(canvas.native.width() / 2 + column), int(canvas.native.height() / 2 + row))
 
-    def draw(start: tuple[float, float], *further: tuple[float, float]) -> None:
+    def draw(
+        start: tuple[float, float], *further: tuple[float, float], held: Callable[[], object] = lambda: None
+    ) -> None:
         qtbot.mouseMove(canvas.native, on_canvas(start))
         qtbot.mousePress(canvas.native, Qt.MouseButton.LeftButton, pos=on_canvas(start))
         for position in further:
             QApplication.processEvents()
             qtbot.mouseMove(canvas.native, on_canvas(position))
         QApplication.processEvents()
+        held()
         qtbot.mouseRelease(canvas.native, Qt.MouseButton.LeftButton, pos=on_canvas(further[-1] if further else start))
         QApplication.processEvents()
 
@@ -82,6 +88,15 @@ def test_a_stroke_of_the_mouse_is_one_step_with_its_name(drawing: Any, drag: Any
     assert not drawing.state.mask.data.any()
     assert drawing.state.redo == "Brush stroke"
     assert not drawing.history.undo.isEnabled()
+
+
+def test_a_stroke_is_on_the_disk_while_the_mouse_button_is_down(drawing: Any, drag: Any, until: Any) -> None:
+    drafts = drawing.state.project / "drafts"
+
+    drag((20, 20), (60, 100), held=lambda: until(lambda: list(drafts.glob("*.draft"))))
+
+    assert len(drawing.controller.editing._works[drawing.controller.masks.current()].history.done) == 1
+    assert drawing.state.edits == 1
 
 
 def test_undo_repaints_what_is_on_the_screen(drawing: Any, drag: Any, press: Any) -> None:
