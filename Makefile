@@ -10,7 +10,7 @@ DISPLAY_OR_VIRTUAL = $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 
 # uv leaves compiling to the first import; unless that is kept, each process compiles PyTorch again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-networks test-window lint docs clean
+.PHONY: run test test-networks test-window test-commands lint docs clean
 
 run: .venv/ready-pyqt5
 	@sh .ci/qt-libraries
@@ -21,23 +21,24 @@ run: .venv/ready-pyqt5
 		$(BIN)/medseg demo --headless --json; \
 	fi
 
-# Apart: torch and an open canvas in one process crash where Mesa draws (see docs/developer.md). Beside each other, with
-# one thread for torch, since the tests of the window mostly wait.
+# Apart: torch and an open canvas in one process crash where Mesa draws (see docs/developer.md), and commands are tested
+# where torch is not loaded. Beside each other, with one thread for torch, since each of them waits for its engine or
+# its window a good part of the time.
 test: .venv/ready-pyqt5-test
 	@sh .ci/qt-libraries --virtual-display
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-networks test-window
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going test-networks test-window test-commands
 
-# Commands that train or wait need no window, and run where there is time; in a process of their own, since torch must
-# not be loaded where they are tested.
-COMMANDS = $(foreach name,demo engine learning train,tests/napari_medseg/test_cli_$(name).py)
+COMMANDS = $(wildcard tests/napari_medseg/test_cli_*.py)
 
 test-networks:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/models tests/trainer; networks=$$?; \
-		OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=5 $(COMMANDS) && exit $$networks
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/models tests/trainer
 
 test-window:
 	OMP_NUM_THREADS=1 $(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest --durations=20 tests/napari_medseg \
 		$(addprefix --ignore=,$(COMMANDS))
+
+test-commands:
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 $(COMMANDS)
 
 lint: .venv/ready-pyqt5-dev
 	$(BIN)/ruff format --check .
