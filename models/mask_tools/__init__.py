@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .planes import plane_by_plane as plane_by_plane
     from .selection import Selection as Selection
     from .smoothing import smooth as smooth
+    from .splitting import free_label as free_label
     from .splitting import split as split
 
 _attach: Any = lazy_loader.attach(
@@ -45,7 +46,7 @@ _attach: Any = lazy_loader.attach(
         "planes": ["plane_by_plane"],
         "selection": ["Selection"],
         "smoothing": ["smooth"],
-        "splitting": ["split"],
+        "splitting": ["free_label", "split"],
     },
 )
 __getattr__, __dir__, __all__ = _attach

@@ -77,8 +77,7 @@ def free_label(mask: Array, selection: Selection = ALL) -> int:
 
     A uint8 mask with all of 1 to 255 in use gives 256, which needs a larger type.
     """
-    known = selection.boxes if selection.boxes is not None else find_boxes(mask)
-    highest = max(known, default=0)
+    highest = int(mask.max(initial=0)) if selection.boxes is None else max(selection.boxes, default=0)
     limit = int(np.iinfo(mask.dtype).max)
     if highest < limit:
         return highest + 1

@@ -122,7 +122,8 @@ def _copy(by: int) -> Callable[..., Change]:
 def _split(place: Place, selected: Selection, values: Values, _progress: Progress) -> Change:
     first, second = values["clicks"]
     spacing = () if place.unit == "pixel" else place.spacing
-    return mask_tools.split(place.pixels, first, second, selected, spacing=spacing)
+    new_label = None if place.is_all else mask_tools.free_label(place.data)  # free on the other slices and frames, too
+    return mask_tools.split(place.pixels, first, second, selected, new_label=new_label, spacing=spacing)
 
 
 def _merge(place: Place, selected: Selection, values: Values, _progress: Progress) -> Change:

@@ -50,6 +50,11 @@ class Place:
         """Numbers of the fixed axes."""
         return tuple(at for at in self.index if isinstance(at, int))
 
+    @property
+    def is_all(self) -> bool:
+        """Whether it is the whole mask."""
+        return not self.frame
+
     def region(self, change: Change) -> Region:
         """Where a change of `pixels` lies in the mask."""
         sides = iter(change.region)

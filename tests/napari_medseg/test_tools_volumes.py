@@ -164,6 +164,23 @@ def test_frames_of_a_film_of_planes_are_no_volume_but_can_be_filled_between(draw
     assert (desk.pixels[:, 5:15, 5:15] == 1).all()
 
 
+@pytest.mark.parametrize(("axes", "extent"), [("tyx", "volume"), ("zyx", "slice")])
+def test_a_part_that_is_split_off_gets_a_label_that_no_other_slice_or_frame_has(
+    draw: Any, axes: str, extent: str
+) -> None:
+    mask = np.zeros((3, 30, 40), np.uint8)
+    mask[0, 10:20, 5:35] = 1
+    mask[2, 10:20, 5:35] = 2
+    desk = draw(mask, axis_labels=tuple(axes))
+    desk.viewer.dims.set_current_step(0, 0)
+    desk.tools.extent = extent
+
+    said = desk.run("split", clicks=((15, 8), (15, 30)))
+
+    assert "are label 3 now" in said
+    assert [np.unique(plane).tolist() for plane in desk.pixels] == [[0, 1, 3], [0], [0, 2]]
+
+
 def test_a_single_plane_has_no_next_slice(draw: Any) -> None:
     assert "single plane" in draw(np.ones((20, 20), np.uint8)).run("copy_next")
 
@@ -216,6 +233,20 @@ def test_a_volume_shown_obliquely_is_refused(draw: Any) -> None:
     desk.image.shear = (0, 0, 0.4)
 
     assert "obliquely" in desk.run("grow", distance=1)
+
+
+@pytest.mark.parametrize("settings", [{"affine": np.diag([5.0, 2.0, 2.0, 1.0])}, {"scale": (-5.0, 1.0, 1.0)}])
+def test_a_copy_goes_to_its_slice_whatever_makes_slices_lie_apart(draw: Any, settings: dict[str, Any]) -> None:
+    mask = np.zeros((4, 20, 20), np.uint8)
+    mask[1, 5:10, 5:10] = 1
+    desk = draw(mask, **settings)
+    desk.viewer.dims.set_point(0, desk.image.data_to_world((1, 0, 0))[0])
+
+    for _ in range(2):
+        desk.run("copy_next")
+
+    assert desk.pixels.any(axis=(1, 2)).tolist() == [False, True, True, True]
+    assert desk.image.world_to_data(desk.viewer.dims.point)[0] == 3
 
 
 def test_a_copy_goes_to_its_slice_also_if_that_has_all_already_and_stays_if_there_is_nothing(draw: Any) -> None:
