@@ -59,7 +59,8 @@ class LimitedBrush:
 def shown_brightness(image: Image) -> tuple[float, float]:
     """The values that are shown black and white; no pixel is read."""
     if image.rgb:
-        return 0.0, 255.0 if np.dtype(image.dtype).kind == "u" else 1.0
+        kind = np.dtype(image.dtype)
+        return 0.0, float(np.iinfo(kind).max) if kind.kind in "ui" else 1.0
     low, high = image.contrast_limits
     return float(low), float(high)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from napari.layers import Labels
+from napari.layers import Labels, Layer
+
+from ..image_layers import is_image, noted_of
 
 DRAG = 4.0
 """Pixels of the screen that the mouse may move between press and release of a click."""
@@ -21,10 +23,17 @@ class Clicks:
         viewer: whose canvas.
         clicked: called with the position in the layer, in pixels, one number an axis.
         stopped: called when the user takes another of the layer's modes instead.
+        left: called with a layer that has nothing to do with images and masks, when that is selected instead.
     """
 
-    def __init__(self, viewer: Any, clicked: Callable[[tuple[float, ...]], None], stopped: Callable[[], None]) -> None:
-        self._viewer, self._clicked, self._stopped = viewer, clicked, stopped
+    def __init__(
+        self,
+        viewer: Any,
+        clicked: Callable[[tuple[float, ...]], None],
+        stopped: Callable[[], None],
+        left: Callable[[Layer], None],
+    ) -> None:
+        self._viewer, self._clicked, self._stopped, self._left = viewer, clicked, stopped, left
         self._layer: Labels | None = None
         self._mode = "pan_zoom"
 
@@ -41,6 +50,7 @@ class Clicks:
         layer.mode = "pan_zoom"
         layer.cursor = "crosshair"
         layer.events.mode.connect(self._mode_chosen)
+        self._viewer.layers.selection.events.active.connect(self._selected)
         self._viewer.mouse_drag_callbacks.append(self._pressed)
         self._layer = layer
 
@@ -50,6 +60,7 @@ class Clicks:
         if layer is None:
             return
         layer.events.mode.disconnect(self._mode_chosen)
+        self._viewer.layers.selection.events.active.disconnect(self._selected)
         self._viewer.mouse_drag_callbacks.remove(self._pressed)
         if str(layer.mode) == "pan_zoom":
             layer.cursor = "standard"
@@ -59,6 +70,14 @@ class Clicks:
     def _mode_chosen(self) -> None:
         self._mode = "pan_zoom"
         self._stopped()
+
+    def _selected(self, event: Any) -> None:
+        """An image or another mask may be selected to be looked at; anything else wants the clicks for itself."""
+        other = event.value
+        if self._layer in self._viewer.layers and not (
+            other is None or other is self._layer or is_image(other) or noted_of(other).get("overlay")
+        ):
+            self._left(other)
 
     def _pressed(self, _viewer: Any, event: Any) -> Iterator[None]:
         layer, start, position = self._layer, tuple(event.pos), tuple(event.position)

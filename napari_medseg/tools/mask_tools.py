@@ -46,7 +46,7 @@ class MaskTools:
         self.label_only, self.extent = True, "volume"
         self.part_first: Callable[[Callable[[], None]], bool] = lambda again: False
         self._running = Running(viewer, state, editing, background)
-        self._clicks = Clicks(viewer, self._clicked, self.put_down)
+        self._clicks = Clicks(viewer, self._clicked, self.put_down, self._left_for)
         self._first: tuple[tuple[int, ...], int] | None = None  # where the first of two clicks was, and on what label
         self._brush = LimitedBrush()
         state.events.mask.connect(self._mask_picked)
@@ -66,6 +66,7 @@ class MaskTools:
             else:
                 self._arm(tool)
         elif tool.kind == "brush":
+            self._state.problem = self._state.notice = ""
             self._state.paint_range = None if self._state.paint_range else self._upper_half()
         else:
             self.run(name)
@@ -146,8 +147,9 @@ class MaskTools:
         if by and place.across is not None and self._viewer is not None and self._has_something(place):
             layer, dims = place.mask.layer, self._viewer.dims
             axis = [axis for axis, at in enumerate(place.index) if isinstance(at, slice)][place.across]
-            beyond = dims.ndim - layer.ndim
-            dims.set_point(axis + beyond, dims.point[axis + beyond] + by * float(layer.scale[axis]))
+            at = np.array(layer.world_to_data(dims.point))
+            at[axis] = place.shown + by
+            dims.set_point(axis + dims.ndim - layer.ndim, float(layer.data_to_world(at)[axis]))
 
     def _has_something(self, place: Place) -> bool:
         """Whether the shown slice has anything of the labels that are meant."""
@@ -191,6 +193,11 @@ class MaskTools:
         if label == 0:
             raise MaskToolError("That click was on the background; click on an object.")
         return index, label
+
+    def _left_for(self, layer: Any) -> None:
+        """Clicks belong to another layer now."""
+        self.put_down()
+        self._state.notice = f"The tool was put down, since layer '{layer.name}' was selected."
 
     def _prompt_tool_picked(self, name: str) -> None:
         """Another tool has the mouse now."""

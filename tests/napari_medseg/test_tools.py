@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.layers import Image
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
+
+from napari_medseg.tools.brightness import shown_brightness
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 
@@ -200,6 +203,22 @@ def test_another_tool_or_no_mask_puts_a_click_tool_down(draw: Any, press: Any) -
     assert "no mask yet" in panel.state.problem
 
 
+def test_clicks_are_another_layers_once_that_is_selected(draw: Any, press: Any) -> None:
+    panel = draw(two_discs())
+    viewer = panel.controller.viewer
+    press(panel.sections["Mask tools"].buttons["split"])
+    viewer.layers.selection.active = panel.state.image  # to look at it
+    assert panel.state.tool_asks
+
+    points = viewer.add_points(ndim=2, name="landmarks")
+    points.mode = "add"
+    click(panel, 40, 30)
+
+    assert len(points.data) == 1
+    assert not panel.state.tool_asks
+    assert panel.state.notice == "The tool was put down, since layer 'landmarks' was selected."
+
+
 def test_a_split_that_needs_label_256_widens_the_mask(draw: Any, press: Any, until: Any) -> None:
     mask = np.zeros((60, 80), np.uint8)
     mask[40:].flat[:254] = np.arange(2, 256)
@@ -243,6 +262,11 @@ def test_the_brush_can_keep_to_pixels_of_some_brightness(draw: Any, press: Any) 
     press(buttons["paint_range"])
     drag(panel, (20, 30), (20, 70))
     assert pixels(panel)[20, 30:70].all()
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
+def test_the_brightness_of_a_colour_image_goes_as_far_as_its_type(dtype: Any, white: float) -> None:
+    assert shown_brightness(Image(np.zeros((4, 5, 3), dtype), rgb=True)) == (0, white)
 
 
 def test_another_image_has_another_brightness(draw: Any, press: Any) -> None:
