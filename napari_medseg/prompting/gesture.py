@@ -44,4 +44,6 @@ class Gesture:
         rows, columns = zip(*self._path, strict=True)
         if min(max(rows) - min(rows), max(columns) - min(columns)) < LEAST:
             return None
-        return Box(first, last, self.plane) if self.tool == "box" else Lasso(tuple(self._path), self.plane)
+        if self.tool == "box":
+            return Box(first, last, self.plane)
+        return Lasso(tuple(self._path), self.plane) if len(self._path) > 2 else None  # not yet a loop

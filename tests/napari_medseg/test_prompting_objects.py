@@ -162,6 +162,13 @@ class TestGesture:
         gesture.move((9.0, 1.5))
         assert gesture.prompt() is None
 
+    def test_a_straight_line_is_no_loop_yet(self) -> None:
+        gesture = Gesture("lasso", (1.0, 1.0), positive=True, plane=())
+        gesture.move((9.0, 9.0))
+        assert gesture.prompt() is None
+        gesture.move((9.0, 1.0))
+        assert gesture.prompt() == Lasso(((1.0, 1.0), (9.0, 9.0), (9.0, 1.0)))
+
     def test_a_tremble_makes_no_difference(self) -> None:
         gesture = Gesture("lasso", (1.0, 1.0), positive=True, plane=())
         assert not gesture.move((1.2, 1.1))
