@@ -318,6 +318,11 @@ def spacing_of(layer: Image, axes: str) -> tuple[tuple[float, ...], str]:
     return spacing, unit
 
 
+def pixel_side(layer: Layer) -> float:
+    """How long the shorter side of a pixel of a plane is in napari's world, whatever scale or affine makes it so."""
+    return float(np.min(np.linalg.norm(_to_world(layer), axis=0)[-2:]))
+
+
 def _to_world(layer: Layer) -> npt.NDArray[np.float64]:
     """The linear part of data to world, (ndim, ndim): scale, rotation and shear, then the affine."""
     from napari.utils.transforms import Affine

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Shapes
 
-from ..image_layers import METADATA_KEY, mask_layer_settings
+from ..image_layers import METADATA_KEY, mask_layer_settings, pixel_side
 
 COLOUR = "#ffd34d"
 
@@ -39,7 +39,7 @@ class Frame:
         self.hide()
         (top, bottom), (left, right) = ((side.start - 0.5 - GAP, side.stop - 0.5 + GAP) for side in box[-2:])
         corners = [(top, left), (top, right), (bottom, right), (bottom, left)]
-        pixel = float(self.viewer.camera.zoom * np.min(np.abs(np.asarray(layer.scale)[-2:])))
+        pixel = float(self.viewer.camera.zoom * pixel_side(layer))
         self._layer = Shapes(
             [np.array([(*centre[:-2], *corner) for corner in corners])],
             shape_type="polygon",

@@ -10,7 +10,7 @@ import numpy as np
 from napari_medseg.models.errors import PromptError
 from napari_medseg.models.prompts.prompts import Position
 
-from ..image_layers import mask_shape
+from ..image_layers import mask_shape, pixel_side
 
 Plane = tuple[int, ...]
 
@@ -74,4 +74,4 @@ def middle_of_view(viewer: Any, image: Any) -> Position:
 
 def canvas_pixels(viewer: Any, image: Any) -> float:
     """Pixels of the screen that a pixel of the image takes, roughly."""
-    return float(viewer.camera.zoom * np.min(np.abs(np.asarray(image.scale)[-2:])))
+    return float(viewer.camera.zoom * pixel_side(image))

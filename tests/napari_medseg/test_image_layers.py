@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
-from napari_medseg.image_layers import channel_siblings, layer_settings, mask_layer_settings, medical_image
+from napari_medseg.image_layers import (
+    channel_siblings,
+    layer_settings,
+    mask_layer_settings,
+    medical_image,
+    pixel_side,
+)
 from napari_medseg.models.errors import ImageError
 from napari_medseg.models.image import MedicalImage
 
@@ -19,6 +25,13 @@ quick = settings(max_examples=60, deadline=None)
 
 def pixels(*shape: int) -> np.ndarray:
     return np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"scale": (0.5, 2.0)}, {"affine": np.diag([0.5, 2.0, 1.0])}, {"scale": (-1, 0.5), "rotate": 30}]
+)
+def test_a_pixel_is_as_long_as_scale_rotation_and_affine_make_it(settings: dict[str, object]) -> None:
+    assert pixel_side(Image(pixels(4, 5), **settings)) == pytest.approx(0.5)
 
 
 @quick
