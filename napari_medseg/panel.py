@@ -20,6 +20,7 @@ from .canvas_context import CanvasContext
 from .closing import ClosingGuard
 from .controller import PanelController
 from .guidance import next_step
+from .layer_keys import LayerKeys
 from .sections.binding import follow, text
 from .sections.correct import CorrectSection
 from .sections.export import ExportSection
@@ -150,6 +151,7 @@ class MedSegPanel(QWidget):
             self._closing.let_go()
             self._activity.close()
             self._context.let_go()
+            self._layer_keys.let_go()
             self.controller.close(lose=lose)
 
     def showEvent(self, event: Any) -> None:
@@ -199,8 +201,7 @@ class MedSegPanel(QWidget):
         keys |= dict.fromkeys(UNDO_KEYS, self.history.press_undo) | dict.fromkeys(REDO_KEYS, self.history.press_redo)
         keys |= {tool.key: partial(controller.tools.use, name) for name, tool in TOOLS.items()}
         keys |= self.prompts.keys() | self.looking.keys() | self.propagating.keys()
-        for key, press in keys.items():
-            self._bind(key, press)
+        self._layer_keys = LayerKeys(controller.viewer, {key: self._bind(key, press) for key, press in keys.items()})
         with_prompts = [self._bind(key, press) for key, press in self.prompts.keys_of_tools().items()]
         follow(self.state, lambda: _enable(with_prompts, bool(self.state.prompt_tool)), "prompt_tool")
         put_down = self._bind("Escape", controller.tools.put_down)
