@@ -152,7 +152,8 @@ class Masks:
         self._begin(mask)
         self._viewer.layers.insert(self._viewer.layers.index(image) + 1, layer)
         if earlier is not None and earlier.layer in self._viewer.layers:
-            if earlier.unsaved or earlier.predicted is None:
+            locked = getattr(earlier.layer, "locked", False)  # napari 0.9: the user wants it not to be deleted
+            if earlier.unsaved or earlier.predicted is None or locked:
                 earlier.layer.visible = False
             else:
                 self._viewer.layers.remove(earlier.layer)
