@@ -110,7 +110,9 @@ class Answering:
 
         def found(work: ObjectInWork, answered: bool) -> None:
             if not answered:
-                self._state.notice = f"Object {work.label} is picked: click beside it to add, right on it to remove."
+                self._state.notice = (
+                    f"{self._objects.called(work)} is picked: click beside it to add, right on it to remove."
+                )
                 self._end()
                 return
             given = self._editing.prompts(mask)

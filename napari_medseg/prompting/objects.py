@@ -109,9 +109,13 @@ class Objects:
             return "No object in work: click on one, or on the background for a new one."
         given = len(self._editing.prompts(mask))
         prompts = "no prompts yet" if not given else "1 prompt" if given == 1 else f"{given} prompts"
+        return f"{self.called(work)}: {prompts}."
+
+    def called(self, work: ObjectInWork) -> str:
+        """An object in words: by its number, or by its class."""
         name = "Object" if work.alone else self._state.labels.get(work.label, "")
         named = name if name and name != f"label {work.label}" else "Label"
-        return f"{named} {work.label}: {prompts}."
+        return f"{named} {work.label}"
 
     def for_prompt(self, mask: Mask, prompt: Prompt, token: Any, found: Found, failed: Callable[[str], None]) -> None:
         """Find, pick or begin the object that a prompt is about.

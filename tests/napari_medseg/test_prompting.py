@@ -251,6 +251,9 @@ class TestObjects:
         assert labels(panel) == {chosen}
         assert is_disc(panel, chosen, FIRST, SECOND)
         assert "tumour" in panel.prompts.label.currentText()
+        hand.type(Qt.Key.Key_Return)
+        hand.click(FIRST)
+        assert panel.state.notice.startswith(f"tumour {chosen} is picked")
 
     def test_another_label_picked_begins_another_object(self, panel: Any, hand: Hand, press: Any) -> None:
         panel.state.own_labels = False
