@@ -35,7 +35,7 @@ def find_boxes(mask: Array, labels: Iterable[int] | None = None) -> dict[int, Re
         found = {int(names[at + 1]): box for at, box in enumerate(ndimage.find_objects(numbers)) if box is not None}
     else:
         found = {at + 1: box for at, box in enumerate(ndimage.find_objects(mask)) if box is not None}
-    return {label: box for label, box in found.items() if wanted is None or label in wanted}
+    return {label: box for label, box in found.items() if label != 0 and (wanted is None or label in wanted)}
 
 
 def _box_of_label(mask: Array, label: int) -> Region:

@@ -132,6 +132,7 @@ class Propagating:
                 f"Label {label} is not on {called} {plane[axis]}: draw it here, or go to a {called} that has it. "
                 "Pick another label under Prompts if that one is not meant."
             )
+        mask.layer.visible = True
         siblings = channel_siblings(image, self.viewer.layers)
         state = self._state
         return Run(

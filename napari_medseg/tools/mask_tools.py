@@ -83,9 +83,14 @@ class MaskTools:
         if mask is None:
             return
         label = int(mask.layer.selected_label) if self.label_only and tool.kind != "clicks" else None
-        if label == 0:
-            self._state.problem = "Label 0 is the background. Pick an object's label first (5, then click on it)."
+        if label is not None and label <= 0:
+            self._state.notice = ""
+            what = "is the background" if label == 0 else "is below 0"
+            self._state.problem = (
+                f"Label {label} {what}. Pick an object's label first, 1 or more (5, then click on it)."
+            )
             return
+        mask.layer.visible = True
         self._running.start(
             Order(
                 tool, mask, {**self.values[name], **values}, label, self.extent, lambda place: self._follow(tool, place)
@@ -159,6 +164,7 @@ class MaskTools:
 
     def _arm(self, tool: Tool) -> None:
         if (mask := self._mask()) is not None:
+            mask.layer.visible = True
             self._clicks.arm(mask.layer)
             self._state.problem = self._state.notice = ""
             self._state.tool_asks = tool.asks[0]

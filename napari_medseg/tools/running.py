@@ -109,10 +109,10 @@ class Running:
     def _look(self, order: Order, tries: int) -> None:
         try:
             place = order.place(self.viewer)
+            selected = Selection(None if order.label is None else (order.label,), boxes=self._boxes.of(place))
         except MedSegError as error:
             self._end(problem=in_words(error))
             return
-        selected = Selection(None if order.label is None else (order.label,), boxes=self._boxes.of(place))
         told = time.monotonic()
 
         def progress(share: float) -> None:

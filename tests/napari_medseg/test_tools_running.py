@@ -96,6 +96,41 @@ def test_all_labels_are_worked_on_if_wished(desk: ToolDesk) -> None:
     assert desk.pixels[5, 6] == 7
 
 
+def test_a_label_below_0_is_refused_and_keeps_no_tool_from_working(desk: ToolDesk) -> None:
+    before = desk.pixels.astype(np.int32)
+    before[5, 5] = -3
+    desk.mask.layer.data = before.copy()
+    desk.mask.layer.selected_label = -3
+
+    assert desk.run("grow") == "Label -3 is below 0. Pick an object's label first, 1 or more (5, then click on it)."
+    desk.mask.layer.selected_label = 1
+
+    assert desk.run("grow", distance=1) == "Grew label 1 by 40 pixels."
+
+
+def test_what_a_tool_changes_can_be_seen(desk: ToolDesk) -> None:
+    desk.mask.layer.visible = False
+
+    desk.run("grow", distance=1)
+
+    assert desk.mask.layer.visible
+
+
+def test_a_proposal_whose_layer_is_locked_is_hidden_instead_of_deleted(desk: ToolDesk) -> None:
+    labels = desk.pixels.copy()
+    desk.masks.propose(desk.image, labels.copy(), labels, "nuclei")
+    kept = desk.mask.layer
+    if not hasattr(kept, "locked"):
+        pytest.skip("this napari locks no layers")
+    kept.locked = True
+
+    desk.masks.propose(desk.image, labels.copy(), labels, "nuclei")
+
+    assert desk.mask.layer is not kept
+    assert kept in desk.viewer.layers
+    assert not kept.visible
+
+
 def test_a_mask_that_is_not_in_memory_is_refused(desk: ToolDesk) -> None:
     import dask.array as da
 
