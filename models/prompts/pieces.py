@@ -50,6 +50,37 @@ def lies_apart(found: Proposal, before: Proposal, newest: Prompt) -> bool:
     return touched.extent is not None and not touching(touched, [before])
 
 
+def found_again(whole: Proposal, prompts: Prompts) -> Proposal:
+    """A mask that a brush, say, has been in since, with its pieces: parts that lie apart and were each clicked on.
+
+    What was not clicked on, and a prompt beside all of them, belong to the nearest. An object that a box or a lasso
+    went around is worked on as a whole, as is one of which no two parts were clicked on.
+
+    Args:
+        whole: the object as it is.
+        prompts: that it has got so far.
+    """
+    if not whole.extent or any(isinstance(prompt, Box | Lasso) for prompt in prompts):
+        return whole
+    parts, _ = ndimage.label(whole.mask, NEIGHBOURS)
+    sizes = np.bincount(parts.ravel())
+    corner = whole.box[0].start, whole.box[1].start
+    hit = [parts[pixels_of(prompt, parts.shape, corner)] for prompt in prompts if prompt.positive]
+    numbers = dict.fromkeys(int(number) for here in hit for number in here if number)
+    clicked = [number for number in numbers if sizes[number] >= SHARE * sizes[1:].max()]
+    if len(clicked) < 2:
+        return whole
+    nearest = ndimage.distance_transform_edt(~np.isin(parts, clicked), return_distances=False, return_indices=True)
+    owner = parts[tuple(nearest)]
+    found = [tight(whole.mask & (owner == number), whole.confidence, whole.box, whole) for number in clicked]
+    about: list[list[Prompt]] = [[] for _ in found]
+    for prompt in prompts:
+        away = [_distance(one, prompt) for one in found]
+        about[away.index(min(away))].append(prompt)
+    known = (Piece(Prompts(tuple(those)), one) for those, one in zip(about, found, strict=True))
+    return replace(whole, pieces=tuple(known))
+
+
 def under(found: Proposal, prompt: Prompt) -> Proposal:
     """What of an answer hangs together with the pixels of a prompt."""
     pieces, _ = ndimage.label(found.mask, NEIGHBOURS)

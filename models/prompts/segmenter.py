@@ -16,6 +16,7 @@ from ..errors import ImageError, PromptError
 from ..image import MedicalImage, as_image
 from ..intensity import intensity_limits
 from .answering import Answering
+from .pieces import found_again
 from .plane import Plane
 from .prompts import Prompt, Prompts
 from .propagation import Followed, Known, judged
@@ -128,8 +129,9 @@ class PromptSegmenter:
         for prompt in here:
             _check_position(prompt, pixels.shape[-3:-1])
         if mask is not None:
-            before = Proposal.of(np.asarray(mask) != 0, plane)
-            self._answers = OrderedDict({(plane, Prompts(here.items[:-1])): before})
+            asked = Prompts(here.items[:-1])
+            before = found_again(Proposal.of(np.asarray(mask) != 0, plane), asked)
+            self._answers = OrderedDict({(plane, asked): before})
         return self._answer(plane, here)
 
     def follow(

@@ -204,6 +204,22 @@ class TestPieces:
         assert [piece.prompts for piece in answer.pieces] == [first, second]
         assert not segmenter.propose(first).pieces
 
+    def test_they_are_known_again_after_a_brush(self, segmenter: PromptSegmenter, lungs: npt.NDArray[np.bool_]) -> None:
+        right, left = right_and_left(lungs)
+        segmenter.start(ct_phantom().data[18])
+        first, second = Prompts().click(middle_of(right)), Prompts().click(middle_of(left))
+        painted = segmenter.update(Prompts((*first, *second)))
+        top, column = np.argwhere(left).min(0) + np.array([6, 8])
+        painted[top - 2 : top + 3, column - 2 : column + 3] = False
+        painted[1, 1] = True  # a crumb, which nobody clicked on
+        third = Prompts().click((float(top), float(column)))
+
+        answer = segmenter.propose(Prompts((*first, *second, *third)), painted)
+
+        assert [piece.prompts for piece in answer.pieces] == [first, Prompts((*second, *third))]
+        assert answer.full(painted.shape)[top, column]
+        assert np.array_equal(answer.full(painted.shape)[:, :64], painted[:, :64])
+
     def test_a_box_is_about_all_of_them(self, segmenter: PromptSegmenter, lungs: npt.NDArray[np.bool_]) -> None:
         right, left = right_and_left(lungs)
         segmenter.start(ct_phantom().data[18])
