@@ -57,11 +57,11 @@ class PropagatingSection(QWidget):
             ways.addWidget(made, 1)
         choices.addWidget(self.most)
         choices.addWidget(self.replace)
-        choices.addWidget(self.along, 1)
-        choices.addStretch(0)
+        choices.addStretch(1)
         layout = QVBoxLayout(self)
         layout.addLayout(ways)
         layout.addLayout(choices)
+        layout.addWidget(self.along)  # beside the others there is no room for its words
         layout.addWidget(self.about)
         layout.addWidget(self.cancel)
 

@@ -230,6 +230,7 @@ def test_in_a_film_of_volumes_it_goes_the_way_of_the_slider_that_was_moved_last(
 
     viewer.dims.set_current_step(0, 1)
     assert section(panel).along.isVisible()
+    assert section(panel).along.width() > section(panel).along.fontMetrics().horizontalAdvance("Through the slices")
     section(panel).along.setCurrentIndex(section(panel).along.findData("Z"))
     section(panel).along.activated.emit(section(panel).along.currentIndex())
     assert "1 slice" in go(panel)
