@@ -98,6 +98,12 @@ class Answering:
         if mask is None:
             self._failed(f"The {_name(prompt).lower()} was dropped: its image was closed, or another one is chosen.")
             return
+        if mask.layer.data.shape != mask_shape(image):
+            self._failed(
+                f"The {_name(prompt).lower()} was dropped: '{image.name}' has another size than its mask "
+                f"'{mask.layer.name}' now. Delete that mask to begin a new one."
+            )
+            return
 
         pull = self._pull if self._pull is not None and self._pull.token is token else None
         if pull is not None and pull.left is not None and self._objects.concerns(mask, pull.left, prompt):

@@ -147,8 +147,13 @@ def _shown(mask: Mask, viewer: Any) -> tuple[str, tuple[int, ...]]:
     layer = mask.layer
     if not isinstance(layer.data, np.ndarray):
         raise MaskToolError(f"The mask '{layer.name}' is not in memory; duplicate its layer to work on it.")
-    at = tuple(int(np.floor(number + 0.5)) for number in layer.world_to_data(viewer.dims.point))
     axes = axes_of(mask.image)
+    if len(axes) != layer.ndim:
+        raise MaskToolError(
+            f"The mask '{layer.name}' has {layer.ndim} axes, but its image '{mask.image.name}' has {len(axes)} now. "
+            "Give the image its pixels back, or make a new mask."
+        )
+    at = tuple(int(np.floor(number + 0.5)) for number in layer.world_to_data(viewer.dims.point))
     for axis, number, side in zip(axes, at, layer.data.shape, strict=True):
         if axis in "TZ" and not 0 <= number < side:
             raise MaskToolError("The sliders are beyond the mask; move them to where it is.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_medseg.models.errors import CancelledError, MedSegError
+from napari_medseg.models.errors import CancelledError
 from napari_medseg.models.mask_tools import Change, Selection, plane_by_plane
 
 from ..background import Background, in_words
@@ -110,7 +110,7 @@ class Running:
         try:
             place = order.place(self.viewer)
             selected = Selection(None if order.label is None else (order.label,), boxes=self._boxes.of(place))
-        except MedSegError as error:
+        except Exception as error:  # whatever it is, the next tool can be used
             self._end(problem=in_words(error))
             return
         told = time.monotonic()
@@ -149,7 +149,7 @@ class Running:
         else:
             try:
                 self._editing.change(order.mask, region, place.in_mask(change.after), order.tool.title)
-            except MedSegError as error:
+            except Exception as error:  # whatever it is, the next tool can be used
                 self._end(problem=in_words(error))
                 return
             self._end(notice=change.said)

@@ -204,6 +204,20 @@ def test_selecting_another_kind_of_layer_or_the_brush_puts_the_tool_down(
     assert "mine" in panel.state.notice
 
 
+def test_a_mask_that_does_not_fit_its_image_any_more_is_left_alone_in_words(
+    start: Any, panel: Any, discs: np.ndarray
+) -> None:
+    hand = start(discs)
+    hand.click(FIRST)
+    once = panel.state.mask.data.copy()
+    panel.state.image.data = discs[:80]
+
+    hand.click(SECOND)
+
+    assert "another size than its mask" in panel.state.notice
+    np.testing.assert_array_equal(panel.state.mask.data, once)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="uses signals")
 def test_a_predictor_that_dies_costs_a_moment_and_no_prompt(start: Any, panel: Any, discs: np.ndarray) -> None:
     hand = start(discs)

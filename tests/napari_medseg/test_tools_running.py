@@ -108,6 +108,17 @@ def test_a_label_below_0_is_refused_and_keeps_no_tool_from_working(desk: ToolDes
     assert desk.run("grow", distance=1) == "Grew label 1 by 40 pixels."
 
 
+def test_an_image_that_has_other_axes_than_its_mask_is_refused_and_keeps_no_tool_from_working(desk: ToolDesk) -> None:
+    pixels = desk.image.data
+    desk.state.notice = ""
+    desk.image.data = np.zeros((3, *pixels.shape), np.uint8)
+
+    assert "'mask' has 2 axes, but its image 'image' has 3 now." in desk.run("grow", distance=1)
+    desk.image.data = pixels
+
+    assert desk.run("grow", distance=1) == "Grew label 1 by 40 pixels."
+
+
 def test_what_a_tool_changes_can_be_seen(desk: ToolDesk) -> None:
     desk.mask.layer.visible = False
 
