@@ -122,6 +122,11 @@ class Propagating:
         image, mask, label = self._state.image, self._masks.current(), self._state.label
         if self._state.propagate_blocked or mask is None:
             raise PromptError(self._state.propagate_blocked or NO_MASK)
+        if mask.layer.data.shape != mask_shape(image):
+            raise PromptError(
+                f"'{image.name}' has another size than its mask '{mask.layer.name}' now, so nothing was drawn. Delete "
+                "that mask to begin a new one."
+            )
         plane = shown_plane(self.viewer, image)
         axes = self.along()
         axis = axes.index(self._state.propagate_along)

@@ -256,3 +256,7 @@ def test_it_says_why_it_cannot(open_panel: Any, drawn: Any) -> None:
     viewer.dims.ndisplay = 3
     panel.controller.propagating.start(FORWARD)
     assert "leave the 3D view" in panel.notice.text()
+    viewer.dims.ndisplay = 2
+    panel.state.image.data = np.zeros((5, 20, 30), np.uint8)
+    panel.controller.propagating.start(FORWARD)
+    assert "another size than its mask" in panel.notice.text()
