@@ -68,8 +68,9 @@ class Doubts:
         state.events.image.connect(lambda: background.post(self._show))
 
     def of(self, image: Image | None) -> Doubt | None:
-        """What is known of an image; None if nothing is."""
-        return self._known.get(image) if image is not None else None
+        """What is known of an image; None if nothing is of one of its present size."""
+        known = self._known.get(image) if image is not None else None
+        return known if known is not None and known.pixels.shape == mask_shape(image) else None
 
     def put(self, image: Image, doubt: npt.NDArray[np.uint8], predicted: Array) -> None:
         """A network answered for the whole image.
@@ -97,7 +98,8 @@ class Doubts:
         """
         if not confidence.size:
             return
-        if image not in self._known:
+        if self.of(image) is None:
+            self._take_away(image)
             self._known[image] = Doubt(np.zeros(mask_shape(image), np.uint8))
         known = self._known[image]
         known.pixels[region] = SURE - confidence
@@ -119,7 +121,7 @@ class Doubts:
         if self.viewer is None:
             return
         image, layers = self._state.image, self.viewer.layers
-        wanted = self._state.show_doubt and image in self._known and image in layers
+        wanted = self._state.show_doubt and self.of(image) is not None and image in layers
         for other in list(self._overlays):
             if other is not image or not wanted:
                 self._take_away(other)

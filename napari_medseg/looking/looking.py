@@ -116,7 +116,7 @@ class Looking:
 
     def _go(self, choose: Callable[[_Way], int | None]) -> None:
         mask = self._current()
-        if mask is None or self._doubts.of(mask.image) is None or self._searching is mask:
+        if mask is None or self._doubt_of(mask) is None or self._searching is mask:
             self._show()
             return
         way = self._ways.get(mask)
@@ -138,7 +138,7 @@ class Looking:
 
     def _search(self, mask: Mask, then: Callable[[], object] | None = None) -> None:
         """Find the places of a mask; what was ticked off stays so."""
-        doubt = self._doubts.of(mask.image)
+        doubt = self._doubt_of(mask)
         if doubt is None or not isinstance(mask.layer.data, np.ndarray):
             self._show()
             return
@@ -161,6 +161,11 @@ class Looking:
                 then()
 
         self._background.run(partial(_found, doubt, pixels), found, self._failed)
+
+    def _doubt_of(self, mask: Mask) -> Doubt | None:
+        """What is known about a mask; None too if it has another size than what that was told for."""
+        doubt = self._doubts.of(mask.image)
+        return doubt if doubt is not None and doubt.pixels.shape == mask.layer.data.shape else None
 
     def _current(self) -> Mask | None:
         return self._masks.current() if self._state.mask is not None else None
@@ -221,7 +226,7 @@ class Looking:
             return NO_IMAGE if self._state.image is None else NO_MASK
         if self._searching is mask:
             return SEARCHING
-        if self._doubts.of(mask.image) is None:
+        if self._doubt_of(mask) is None:
             return NO_ANSWER
         if way is None:
             return "This mask is not in memory; duplicate its layer to go through its doubtful places."

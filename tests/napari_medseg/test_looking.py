@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
-from napari_medseg.looking.looking import ALL_DONE, NO_ANSWER, NO_MASK, NOT_SEARCHED, NOTHING
+from napari_medseg.looking import Doubts, Looking
+from napari_medseg.looking.looking import ALL_DONE, NO_ANSWER, NO_MASK, NOT_SEARCHED, NOTHING, SEARCHING
+
+from .editing_support import Desk
 
 SPOTS = ((30, 40), (30, 150), (90, 60))
 """Where nobody knows, in `doubted`; the last one is the largest, so the worst."""
@@ -219,3 +223,26 @@ def test_the_overlay_shows_what_is_told_later(doubted: Any, until: Any) -> None:
     panel.controller.doubts.answered(panel.state.image, region, np.full((10, 10), 150, np.uint8), pixels(panel)[region])
 
     assert (layers["image doubt"].data[:10, :10] == 105).all()
+
+
+def test_the_doubt_about_an_image_that_has_another_size_now_counts_no_more(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "project", np.zeros((20, 20), np.uint8))
+    doubts = Doubts(desk.viewer, desk.state, desk.background)
+    doubts.put(desk.image, np.zeros((20, 20), np.uint8), np.zeros((20, 20), np.uint8))
+    desk.draw(np.zeros((20, 20), np.uint8))
+    looking = Looking(desk.viewer, desk.state, desk.masks, desk.editing, doubts, desk.background)
+    desk.until(lambda: desk.state.looking == NOTHING)
+
+    desk.image.data = np.zeros((30, 20), np.uint8)
+    desk.mask.layer.data = np.zeros((30, 20), np.uint8)
+    looking.next()
+    desk.pump()
+
+    assert doubts.of(desk.image) is None
+    assert desk.state.looking == NO_ANSWER
+    doubts.answered(desk.image, (slice(25, 26), slice(0, 1)), np.full((1, 1), 200, np.uint8), np.ones((1, 1)))
+    looking.next()
+    desk.until(lambda: desk.state.looking not in (SEARCHING, NOT_SEARCHED))
+    assert not desk.state.problem
+    looking.close()
+    desk.close(lose=True)
