@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,22 @@ def _plugins_are_looked_for_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def garbage_is_looked_for_between_tests() -> Iterator[None]:
+    """Napari looks for it at each layer that goes, for the sake of some drivers of Windows: a tenth of these tests."""
+    canvas = importlib.import_module("napari._vispy.canvas")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(canvas, "gc", SimpleNamespace(collect=lambda: 0))
+        yield
+
+
 @pytest.fixture
 def open_panel(
-    imports_set_aside: None, make_napari_viewer: Callable[..., Any], tmp_path: Path, engine_environment: Any
+    imports_set_aside: None,
+    garbage_is_looked_for_between_tests: None,
+    make_napari_viewer: Callable[..., Any],
+    tmp_path: Path,
+    engine_environment: Any,
 ) -> Iterator[Any]:
     """Opens a window with the panel; keyword arguments are those of `MedSegPanel`.
 
