@@ -22,13 +22,13 @@ run: .venv/ready-pyqt5
 	fi
 
 # Apart: torch and an open canvas in one process crash where Mesa draws (see docs/developer.md), and commands are tested
-# where torch is not loaded. Three beside each other, with one thread for torch, since each of them waits for its engine
+# where torch is not loaded. Four beside each other, with one thread for torch, since each of them waits for its engine
 # or its window a good part of the time.
 test: .venv/ready-pyqt5-test
 	@sh .ci/qt-libraries --virtual-display
-	@$(MAKE) --no-print-directory --jobs=3 --keep-going $(TESTS)
+	@$(MAKE) --no-print-directory --jobs=4 --keep-going $(TESTS)
 
-TESTS = test-models test-window test-commands test-trainer test-correcting
+TESTS = test-models test-window test-correcting test-commands test-trainer
 .PHONY: $(TESTS)
 PYTEST = OMP_NUM_THREADS=1 $(1) $(BIN)/python -m pytest --durations=20
 

@@ -73,12 +73,17 @@ def reach(address: str, security: Any, timeout: float) -> Any:
             The garbage collector comes by while another client starts, whose lock that would wait for, for ever.
             """
 
-    try:
-        return Connection(address, security=security, timeout=timeout, set_as_default=False, name="medseg")
-    except (OSError, TimeoutError) as error:
-        raise EngineError(
-            f"The engine at {address} does not answer. Is it running, and is the address right?"
-        ) from error
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return Connection(address, security=security, timeout=timeout, set_as_default=False, name="medseg")
+        except AssertionError:  # dask gives its own thread ten seconds to begin, fewer than a very busy machine takes
+            if time.monotonic() > deadline:
+                raise EngineError("This machine is too busy to connect to the engine. Try again in a minute.") from None
+        except (OSError, TimeoutError) as error:
+            raise EngineError(
+                f"The engine at {address} does not answer. Is it running, and is the address right?"
+            ) from error
 
 
 def engine_log() -> Path:

@@ -142,6 +142,25 @@ class TestStarting:
 
 
 class TestHanging:
+    def test_who_connects_where_a_thread_takes_long_to_begin_tries_again_and_is_told_if_it_does_not(
+        self, engine: Engine, engine_environment: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from distributed.utils import LoopRunner
+
+        begin, late = LoopRunner._start_unlocked, [True, True]
+
+        def begun(runner: LoopRunner) -> None:
+            assert not (late and late.pop())  # as dask does, after ten seconds
+            begin(runner)
+
+        monkeypatch.setattr(LoopRunner, "_start_unlocked", begun)
+        known = read_address(engine_environment)
+        start.reach(known.address, known.security(), WAIT).close()
+        assert not late
+        late[:] = [True] * 1000
+        with pytest.raises(EngineError, match="too busy"):
+            start.reach(known.address, known.security(), 0.01)
+
     def test_a_slow_engine_is_waited_for(self, engine: Engine, engine_environment: Path) -> None:
         pid = read_address(engine_environment).pid
         os.kill(pid, signal.SIGSTOP)
