@@ -10,7 +10,7 @@ DISPLAY_OR_VIRTUAL = $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 
 # uv leaves compiling to the first import; unless that is kept, each process compiles PyTorch again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test lint docs clean
+.PHONY: run test test-networks test-window test-commands lint docs clean
 
 run: .venv/ready-pyqt5
 	@sh .ci/qt-libraries
@@ -22,32 +22,23 @@ run: .venv/ready-pyqt5
 	fi
 
 # Apart: torch and an open canvas in one process crash where Mesa draws (see docs/developer.md), and commands are tested
-# where torch is not loaded. Four beside each other, with one thread for torch, since each of them waits for its engine
-# or its window a good part of the time.
+# where torch is not loaded. Beside each other, with one thread for torch, since each of them waits for its engine or
+# its window a good part of the time.
 test: .venv/ready-pyqt5-test
 	@sh .ci/qt-libraries --virtual-display
-	@$(MAKE) --no-print-directory --jobs=4 --keep-going $(TESTS)
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going test-networks test-window test-commands
 
-TESTS = test-models test-window test-correcting test-commands test-trainer
-.PHONY: $(TESTS)
-PYTEST = OMP_NUM_THREADS=1 $(1) $(BIN)/python -m pytest --durations=20
+COMMANDS = $(wildcard tests/napari_medseg/test_cli_*.py)
 
-test-models test-trainer: test-%:
-	$(call PYTEST,) tests/$*
-
-WINDOW = tests/napari_medseg
-COMMANDS = $(wildcard $(WINDOW)/test_cli_*.py)
-PARTS = editing looking prompting propagating tools
-CORRECTING = $(wildcard $(WINDOW)/journal $(foreach part,$(PARTS),$(WINDOW)/test_$(part)*.py))
-
-test-commands:
-	$(call PYTEST,) $(COMMANDS)
-
-test-correcting:
-	$(call PYTEST,$(DISPLAY_OR_VIRTUAL)) $(CORRECTING)
+test-networks:
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/models tests/trainer
 
 test-window:
-	$(call PYTEST,$(DISPLAY_OR_VIRTUAL)) $(WINDOW) $(addprefix --ignore=,$(COMMANDS) $(CORRECTING))
+	OMP_NUM_THREADS=1 $(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest --durations=20 tests/napari_medseg \
+		$(addprefix --ignore=,$(COMMANDS))
+
+test-commands:
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 $(COMMANDS)
 
 lint: .venv/ready-pyqt5-dev
 	$(BIN)/ruff format --check .
