@@ -54,7 +54,7 @@ docs: .venv/ready-pyqt5-test
 clean:
 	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# By uv, for which PyTorch's gigabytes are a quarter of the work that they are for pip. Where it gets nothing, as from an
+# By uv, for which PyTorch's gigabytes are less work than for pip. Where it gets nothing, as from an
 # index that only pip knows, pip does it.
 .venv/ready-%: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
