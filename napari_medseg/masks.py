@@ -59,6 +59,9 @@ class Masks:
     gone = Signal(Mask)
     """This mask's layer was deleted, and nothing in it has to be kept."""
 
+    turned_to = Signal(object)
+    """This layer is the one that the mouse works on from now on; None for no layer."""
+
     in_ledger = Signal(Mask)
     """This mask was accepted and is in the ledger, perhaps without its latest changes."""
 
@@ -252,6 +255,7 @@ class Masks:
     def _selected(self, event: Any) -> None:
         """Whoever selects a mask, or an image, means that one from now on."""
         layer = event.value
+        self.turned_to.emit(layer)
         if mask := self._mask_of(layer):
             self._choose(mask)
         elif layer is not None and is_image(layer):

@@ -71,6 +71,7 @@ class Editing:
         self._own = False  # whether it is us who give a layer another array
         masks.begun.connect(self._follow)
         masks.leaving.connect(self.flush)
+        masks.turned_to.connect(self._end_strokes)
         masks.gone.connect(self._forget)
         masks.in_ledger.connect(self._saved)
         state.events.mask.connect(self._show)
@@ -83,6 +84,7 @@ class Editing:
             work.recording.flush()  # a stroke may be under way
         self._masks.begun.disconnect(self._follow)
         self._masks.leaving.disconnect(self.flush)
+        self._masks.turned_to.disconnect(self._end_strokes)
         self._masks.gone.disconnect(self._forget)
         self._masks.in_ledger.disconnect(self._saved)
         self.keeping.close([] if lose else self._masks.unsaved())
@@ -336,6 +338,12 @@ class Editing:
         self._limit(mask)
         for back in waiting:
             self._travel(mask, back=back)
+
+    def _end_strokes(self, layer: Any) -> None:
+        """A stroke belongs to its layer: what is drawn there later is a step of its own."""
+        for mask, work in list(self._works.items()):
+            if mask.layer is not layer:
+                work.recording.end_stroke()
 
     def _drawing(self, mask: Mask) -> bool:
         work = self._works.get(mask)

@@ -77,6 +77,20 @@ class Recording:
             self._note(staged)
             self._stroke = object()
 
+    def end_stroke(self) -> None:
+        """Another layer has the mouse now, and napari will not tell this one that the button was released.
+
+        Napari would go on with this stroke when the next one begins on this layer.
+        """
+        layer = self._layer
+        ours = set(getattr(layer, "_drag_modes", {}).values())
+        generators = getattr(layer, "_mouse_drag_gen", {})
+        for drag in [drag for drag in generators if drag in ours]:
+            stroke = generators.pop(drag)
+            layer._persisted_mouse_event.pop(stroke, None)
+            stroke.close()
+            self.flush()
+
     @property
     def drawing(self) -> bool:
         """Whether there is something for `flush` to note."""

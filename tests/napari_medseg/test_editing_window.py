@@ -99,6 +99,30 @@ def test_a_stroke_is_on_the_disk_while_the_mouse_button_is_down(drawing: Any, dr
     assert drawing.state.edits == 1
 
 
+def test_strokes_before_and_after_a_switch_of_layers_are_steps_of_their_own(drawing: Any, drag: Any) -> None:
+    """As when a mask arrives, or another layer is picked with a key, while the mouse button is down."""
+    layers, mask = drawing.controller.viewer.layers, drawing.state.mask
+    other = drawing.controller.viewer.add_labels(np.zeros(mask.data.shape, np.uint8), name="other")
+    other.mode = "paint"
+    layers.selection.active = mask
+    steps = drawing.controller.editing._works[drawing.controller.masks.current()].history.done
+
+    drag((20, 20), (20, 60), held=lambda: setattr(layers.selection, "active", other))
+    first = mask.data.copy()
+    assert len(steps) == 1
+    drag((40, 20), (40, 60))
+    np.testing.assert_array_equal(mask.data, first)
+    assert other.data[40, 40]
+    layers.selection.active = mask
+    drag((60, 20), (60, 60))
+
+    assert len(steps) == 2
+    mask.undo()
+    np.testing.assert_array_equal(mask.data, first)
+    mask.undo()
+    assert not mask.data.any()
+
+
 def test_undo_repaints_what_is_on_the_screen(drawing: Any, drag: Any, press: Any) -> None:
     empty = shown(drawing)
     drag((20, 20), (60, 100))
