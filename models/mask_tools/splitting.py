@@ -14,10 +14,8 @@ from .change import Array, Change, around, box_of, inside
 from .distances import checked_spacing
 from .errors import MaskToolError
 from .selection import ALL, Selection, check_axes
+from .waist import beyond_the_waist
 from .wording import count
-
-NECK = 0.9
-"""A waist counts as one where the object is less than this share of the thinner part's thickness."""
 
 Object = npt.NDArray[np.bool_]
 
@@ -106,20 +104,16 @@ def _second_part(object_: Object, clicks: Sequence[tuple[int, ...]], spacing: Se
     if one != other:
         return np.asarray(parts == other)
     touched = parts == one
+    if not touched.all():
+        depth = ndimage.distance_transform_edt(touched, sampling=spacing)
+        beyond = beyond_the_waist(depth, clicks, spacing)
+        if beyond is not None:
+            return beyond
     seeds = np.zeros(object_.shape, np.int32)
     for number, click in enumerate(clicks, 1):
         seeds[click] = number
-    depth = ndimage.distance_transform_edt(touched, sampling=spacing) if not touched.all() else np.ones(touched.shape)
-    cut = watershed(-depth, seeds, connectivity=object_.ndim, mask=touched)
-    if not _has_waist(cut, depth):
-        cut = watershed(_to_the_nearer(clicks, object_.shape, spacing), seeds, connectivity=object_.ndim, mask=touched)
+    cut = watershed(_to_the_nearer(clicks, object_.shape, spacing), seeds, connectivity=object_.ndim, mask=touched)
     return np.asarray(cut == 2)
-
-
-def _has_waist(cut: npt.NDArray[np.int32], depth: npt.NDArray[np.float64]) -> bool:
-    """Whether the object is thinner along the cut than in both parts."""
-    beside = (cut == 1) & ndimage.binary_dilation(cut == 2, structure=np.ones((3,) * cut.ndim))
-    return bool(depth[beside].max() < NECK * min(depth[cut == 1].max(), depth[cut == 2].max()))
 
 
 def _to_the_nearer(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 
 from napari_medseg.models.mask_tools import MaskToolError, merge, split
 
@@ -42,6 +45,50 @@ def test_a_split_runs_through_the_waist_wherever_the_clicks_are() -> None:
         assert border.min() >= 30
         assert border.max() <= 46
         assert (after > 0).sum() == (mask > 0).sum()
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_a_split_is_within_a_voxel_of_the_waist_whichever_way_it_lies_and_wherever_the_clicks_are(axes: int) -> None:
+    """Two balls that run into each other are thinnest where their surfaces meet, in a plane."""
+    random, reach = np.random.default_rng(axes), 3**0.5  # a voxel, from corner to corner
+    for _ in range(30 if axes == 2 else 6):
+        radii = random.uniform(6, 11, 2)
+        apart = np.sqrt((radii**2).sum() - random.uniform(-0.9, -0.4) * 2 * radii.prod())
+        along = random.normal(size=axes)
+        along /= np.linalg.norm(along)
+        centres = 24 - apart / 2 * along, 24 + apart / 2 * along
+        shape = (48,) * axes
+        mask = (disc(shape, centres[0], radii[0]) | disc(shape, centres[1], radii[1])).astype(np.uint8)
+        waist = (apart**2 + radii[0] ** 2 - radii[1] ** 2) / (2 * apart)
+        beyond = (np.moveaxis(np.indices(shape), 0, -1) - centres[0]) @ along - waist
+        sides = [np.argwhere((mask > 0) & side) for side in (beyond < -2, beyond > 2)]
+
+        after = applied(mask, split(mask, *(random.choice(side) for side in sides)))
+
+        assert beyond[after == 1].max() <= reach
+        assert beyond[after == 2].min() >= -reach
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10**6), axes=st.sampled_from([2, 3]), full=st.floats(0.5, 0.9))
+def test_a_split_leaves_two_pieces_of_which_each_has_its_click_and_nothing_else_is_touched(
+    seed: int, axes: int, full: float
+) -> None:
+    random = np.random.default_rng(seed)
+    mask = (ndimage.uniform_filter(random.random((20 if axes == 2 else 10,) * axes), 3) < full).astype(np.uint8)
+    pieces, _ = ndimage.label(mask, np.ones((3,) * axes))
+    one, other = random.choice(np.argwhere(pieces == pieces.max()), 2)
+    if (one == other).all() or not pieces.max():
+        return
+
+    after = applied(mask, split(mask, one, other))
+
+    np.testing.assert_array_equal(after > 0, mask > 0)
+    assert (after[pieces != pieces.max()] < 2).all()
+    for number, click in ((1, one), (2, other)):
+        part = (after == number) & (pieces == pieces.max())
+        assert part[tuple(click)]
+        assert ndimage.label(part, np.ones((3,) * axes))[1] == 1
 
 
 def test_where_there_is_no_waist_the_split_is_half_way_between_the_clicks() -> None:
