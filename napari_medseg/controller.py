@@ -25,11 +25,11 @@ from .learning import Learning
 from .looking import Doubts, Looking
 from .masks import Masks
 from .measuring import Measuring
+from .opening.chosen import ChosenImage
 from .opening.mask_file import MaskFile
 from .opening.opening import Opening
 from .opening.placing import Placing
 from .opening.queue import FolderQueue
-from .opening.telling import Telling
 from .prompting import Prompting
 from .propagating import Propagating
 from .segmenting import Segmenting
@@ -68,7 +68,7 @@ class PanelController:
         self.opening = Opening(viewer, self.state, self.background)
         self.mask_file = MaskFile(viewer, self.state, self.masks, self.background)
         self.placing = Placing(self.state, self.masks, self._describe_image)
-        self.telling = Telling(self.state, self._tell)
+        self.found_late = ChosenImage(self.state, ["set_data"], self._tell)  # as damaged frames of a film are
         self.editing = Editing(self.state, self.masks, self.background)
         self.tools = MaskTools(viewer, self.state, self.masks, self.editing, self.background)
         self.recovery = Recovery(self.state, self.editing, self.background)
@@ -134,7 +134,7 @@ class PanelController:
         Masks that were not accepted are kept for the next time, unless they are to be lost.
         """
         self.segmenting.cancel()
-        self.telling.close()
+        self.found_late.close()
         self.rejoining.close()
         self.placing.close()
         self.large.close()

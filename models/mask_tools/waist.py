@@ -29,9 +29,7 @@ Part = npt.NDArray[np.bool_]
 Hills = npt.NDArray[np.int32]
 
 
-def beyond_the_waist(
-    depth: Depth, clicks: Sequence[tuple[int, ...]], spacing: Sequence[float]
-) -> Part | None:
+def beyond_the_waist(depth: Depth, clicks: Sequence[tuple[int, ...]], spacing: Sequence[float]) -> Part | None:
     """The part of an object on the second click's side of its waist.
 
     Args:
@@ -74,9 +72,7 @@ def _straight(
     A watershed climbs from pixel to pixel, so that beside the middle of the waist it runs aslant.
     """
     thick = depth > narrow
-    to_one, to_other = (
-        ndimage.distance_transform_edt(~(thick & part), sampling=spacing) for part in (~beyond, beyond)
-    )
+    to_one, to_other = (ndimage.distance_transform_edt(~(thick & part), sampling=spacing) for part in (~beyond, beyond))
     close = (depth > 0) & (np.maximum(to_one, to_other) <= 2 * narrow)
     cut = np.where(close & (to_one != to_other), to_other < to_one, beyond)
     if cut[clicks[0]] or not cut[clicks[1]]:

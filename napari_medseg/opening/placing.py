@@ -12,6 +12,7 @@ from napari_medseg.models.errors import ImageError
 from ..image_layers import geometry_of, mask_layer_settings, noted_of
 from ..masks import Masks
 from ..state import PanelState
+from .chosen import ChosenImage
 
 _TRANSFORMS = ("scale", "translate", "rotate", "shear", "affine", "units")
 
@@ -27,42 +28,28 @@ class Placing:
 
     def __init__(self, state: PanelState, masks: Masks, moved: Callable[[], None]) -> None:
         self._state, self._masks, self._tell = state, masks, moved
-        self._image: Any = None
         self._placed = False
-        state.events.image.connect(self._follow)
-        self._follow()
+        self._image = ChosenImage(state, _TRANSFORMS, self._moved, self._chosen)
 
     def close(self) -> None:
         """Follow nothing any more."""
-        self._state.events.image.disconnect(self._follow)
-        self._let_go()
+        self._image.close()
 
-    def _follow(self) -> None:
-        self._let_go()
-        self._image = self._state.image
-        self._placed = self._image is not None and _is_placed(self._image)
-        for event in self._events():
-            event.connect(self._moved)
-
-    def _let_go(self) -> None:
-        for event in self._events():
-            event.disconnect(self._moved)
-        self._image = None
-
-    def _events(self) -> list[Any]:
-        return [] if self._image is None else [getattr(self._image.events, name) for name in _TRANSFORMS]
+    def _chosen(self, image: Any) -> None:
+        self._placed = image is not None and _is_placed(image)
 
     def _moved(self) -> None:
-        wanted = mask_layer_settings(self._image)
+        image = self._state.image
+        wanted = mask_layer_settings(image)
         for mask in self._masks.all():
-            if mask.image is self._image and mask.layer.ndim == len(wanted["scale"]):
+            if mask.image is image and mask.layer.ndim == len(wanted["scale"]):
                 _put(mask.layer, wanted)
         self._tell()
-        was, self._placed = self._placed, _is_placed(self._image)
+        was, self._placed = self._placed, _is_placed(image)
         if was and not self._placed:
-            spacing = " x ".join(f"{step:.4g}" for step in noted_of(self._image)["spacing"])
+            spacing = " x ".join(f"{step:.4g}" for step in noted_of(image)["spacing"])
             self._state.notice = (
-                f"'{self._image.name}' has another spacing than its file now, and so will what is exported, but for a "
+                f"'{image.name}' has another spacing than its file now, and so will what is exported, but for a "
                 f"DICOM SEG: the file's first voxel stays where it is in the patient. The file says {spacing} mm."
             )
 

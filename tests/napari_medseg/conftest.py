@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from .editing_support import Desk
 from .prompting_support import Hand
 
 NEVER_IN_THE_WINDOW = {"torch", "triton", "torchvision", "timm", "monai", "lightning"}
@@ -104,6 +105,15 @@ def discs() -> np.ndarray:
     for row, column in ((24, 30), (60, 90), (70, 30)):
         image += 120 * ((rows - row) ** 2 + (columns - column) ** 2 < 11**2)
     return image.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """An image and an empty mask of (40, 50), the brush in hand, without a window."""
+    made = Desk(tmp_path, np.arange(2000, dtype=np.uint16).reshape(40, 50))
+    made.draw(np.zeros((40, 50), np.uint8)).layer.mode = "paint"
+    yield made
+    made.close(lose=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

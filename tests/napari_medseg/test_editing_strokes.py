@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,14 +10,6 @@ from napari_medseg.editing.identity import digest_of
 from napari_medseg.editing.restoring import read_draft
 
 from .editing_support import Desk
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path, np.arange(2000, dtype=np.uint16).reshape(40, 50))
-    made.draw(np.zeros((40, 50), np.uint8)).layer.mode = "paint"
-    yield made
-    made.close(lose=True)
 
 
 @pytest.fixture

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from napari_medseg.editing import written_into
 
 from .editing_support import Desk
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path, np.arange(2000, dtype=np.uint16).reshape(40, 50))
-    made.draw(np.zeros((40, 50), np.uint8)).layer.mode = "paint"
-    yield made
-    made.close(lose=True)
 
 
 def test_what_was_written_before_a_refresh_is_a_step_and_on_the_disk(desk: Desk) -> None:
