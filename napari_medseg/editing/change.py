@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,9 @@ class Change:
     def nbytes(self) -> int:
         return self.before.nbytes + self.after.nbytes + (0 if self.changed is None else self.changed.nbytes)
 
+    def unpacked(self) -> Change:
+        return self
+
     def write(self, pixels: Array, *, back: bool) -> None:
         values = self.before if back else self.after
         if self.changed is None:
@@ -54,32 +57,50 @@ class Change:
             put(pixels, self.box, self.changed, values[self.changed])
 
 
-def gathered(changes: Sequence[Change]) -> list[Change]:
+class Piece(Protocol):
+    """A change, with arrays or compressed."""
+
+    @property
+    def box(self) -> Box:
+        """Where."""
+
+    @property
+    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """Types of the pixels before and after."""
+
+    def unpacked(self) -> Change:
+        """With arrays."""
+
+
+def gathered(pieces: Sequence[Piece]) -> list[Piece]:
     """As few boxes as are not much larger than what they hold, so that a long stroke does not cost the whole volume.
 
     A pixel that changed more than once counts once: as it was at first, and as it is at last.
     """
-    groups: list[list[Change]] = []
-    for change in changes:
-        if groups and _fit_together([*groups[-1], change]):
-            groups[-1].append(change)
+    groups: list[list[Piece]] = []
+    box: Box = ()
+    largest = 0
+    for piece in pieces:
+        size = math.prod(sides(piece.box))
+        wider = around([box, piece.box]) if groups else piece.box
+        if groups and math.prod(sides(wider)) <= max(_PIECE, 2 * max(largest, size)):
+            groups[-1].append(piece)
+            box, largest = wider, max(largest, size)
         else:
-            groups.append([change])
+            groups.append([piece])
+            box, largest = piece.box, size
     return [group[0] if len(group) == 1 else _united(group) for group in groups]
 
 
-def _fit_together(group: Sequence[Change]) -> bool:
-    size = math.prod(sides(around(change.box for change in group)))
-    return size <= _PIECE or size <= 2 * max(change.before.size for change in group)
-
-
-def _united(group: Sequence[Change]) -> Change:
-    box = around(change.box for change in group)
-    before = np.zeros(sides(box), label_type(*(change.before.dtype for change in group)))
-    after = np.zeros(sides(box), label_type(*(change.after.dtype for change in group)))
+def _united(group: Sequence[Piece]) -> Change:
+    """One box; the arrays of one piece at a time are in memory."""
+    box = around(piece.box for piece in group)
+    before = np.zeros(sides(box), label_type(*(piece.dtypes[0] for piece in group)))
+    after = np.zeros(sides(box), label_type(*(piece.dtypes[1] for piece in group)))
     known = np.zeros(sides(box), bool)
-    for change in group:
-        here, where = inside(change.box, box), change.where()
+    for piece in group:
+        change, here = piece.unpacked(), inside(piece.box, box)
+        where = change.where()
         np.copyto(before[here], change.before, where=where & ~known[here])
         np.copyto(after[here], change.after, where=where)
         known[here] |= where
@@ -89,8 +110,9 @@ def _united(group: Sequence[Change]) -> Change:
 def put(pixels: Array, box: Box, changed: npt.NDArray[np.bool_], values: Array) -> None:
     """Write the pixels of a box that changed, in C order.
 
-    The box is read, changed and written back, since masks that are no numpy arrays give copies.
+    Of masks that are no numpy arrays the box is read, changed and written back, since they give copies.
     """
     part = np.asarray(pixels[box])
     part[changed] = values
-    pixels[box] = part
+    if not isinstance(pixels, np.ndarray):
+        pixels[box] = part

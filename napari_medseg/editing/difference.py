@@ -21,6 +21,7 @@ class Difference:
 
     def __init__(self, changes: Iterable[Change | Packed] | None = None) -> None:
         self._pieces: tuple[Change | Packed, ...] = tuple(changes or ())
+        self._gathered = True  # whether there are as few pieces as can be
         self._known = threading.Event()
         if changes is not None:
             self._known.set()
@@ -81,18 +82,21 @@ class Difference:
                 np.copyto(pixels[change.box[leading:]], change.before[here], where=change.where()[here])
 
     def then(self, later: Difference) -> Difference:
-        """This and what followed it as one."""
-        first, new = self._pieces, later._pieces
-        last = [piece.unpacked() if isinstance(piece, Packed) else piece for piece in (*first[-1:], *new)]
-        return Difference([*first[:-1], *gathered(last)])
+        """This and what followed it as one. Costs nothing; `pack` makes of its pieces as few as can be."""
+        both = Difference([*self._pieces, *later._pieces])
+        both._gathered = False
+        return both
 
     def pack(self) -> tuple[Packed, ...]:
         """Compress it, which takes its time; what turns out to be no change is left out."""
+        pieces = self._pieces
+        if not self._gathered:
+            pieces = tuple(gathered(pieces))
         packed: list[Packed] = []
-        for piece in self._pieces:
+        for piece in pieces:
             if isinstance(piece, Packed):
                 packed.append(piece)
             else:
                 packed += pack(piece)
-        self._pieces = tuple(packed)
-        return tuple(packed)
+        self._pieces, self._gathered = tuple(packed), True
+        return self._pieces

@@ -6,10 +6,12 @@ import itertools
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from napari_medseg.editing import change
 from napari_medseg.editing.boxes import whole
 from napari_medseg.editing.change import Change
 from napari_medseg.editing.difference import Difference
@@ -52,6 +54,30 @@ def test_differences_that_follow_each_other_are_one(states: list[np.ndarray]) ->
     np.testing.assert_array_equal(pixels, states[-1])
     one.revert(pixels)
     np.testing.assert_array_equal(pixels, states[0])
+
+
+def test_many_steps_that_become_one_are_laid_together_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the answers to one pull do when a draft is read back; each time would cost the largest box of them."""
+    rng, pixels = np.random.default_rng(0), np.zeros((600, 600), np.uint8)
+    laid: list[int] = []
+    first, united = pixels.copy(), change._united
+    monkeypatch.setattr(change, "_united", lambda group: laid.append(len(group)) or united(group))
+    one = Difference([])
+    for label in range(1, 41):
+        row, column = rng.integers(0, 500, 2)
+        after = pixels.copy()
+        after[np.s_[:] if label == 1 else np.s_[row : row + 50, column : column + 50]] = label
+        one, pixels = one.then(Difference(compared(pixels, after))), after
+
+    (piece,) = one.pack()
+
+    assert laid == [40]
+    assert piece.count == 600 * 600
+    reverted = pixels.copy()
+    one.revert(reverted)
+    np.testing.assert_array_equal(reverted, first)
+    one.apply(reverted)
+    np.testing.assert_array_equal(reverted, pixels)
 
 
 def test_steps_beyond_the_limit_are_forgotten_oldest_first() -> None:
