@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -72,12 +72,15 @@ class Piece(Protocol):
         """With arrays."""
 
 
-def gathered(pieces: Sequence[Piece]) -> list[Piece]:
+P = TypeVar("P", bound=Piece)
+
+
+def gathered(pieces: Sequence[P]) -> list[P | Change]:
     """As few boxes as are not much larger than what they hold, so that a long stroke does not cost the whole volume.
 
     A pixel that changed more than once counts once: as it was at first, and as it is at last.
     """
-    groups: list[list[Piece]] = []
+    groups: list[list[P]] = []
     box: Box = ()
     largest = 0
     for piece in pieces:

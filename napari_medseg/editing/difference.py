@@ -99,4 +99,4 @@ class Difference:
             else:
                 packed += pack(piece)
         self._pieces, self._gathered = tuple(packed), True
-        return self._pieces
+        return tuple(packed)
