@@ -56,13 +56,15 @@ class KeptDraft:
     Attributes:
         path: of the file.
         image: the layer that they belong to.
-        digest: of the image's pixels.
+        identity: what the image is told by, see `editing.identity`.
+        own: whether they are certainly this image's, and not those of another one with equal pixels.
         changed: when the last one was made, in seconds since 1970.
     """
 
     path: Path
     image: Any
-    digest: bytes
+    identity: Any
+    own: bool
     changed: float
 
 

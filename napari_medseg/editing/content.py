@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from napari_medseg.models.prompts import Prompts
 
 from .history import History, Step
+from .identity import Identity
 from .known_pixels import KnownPixels
 from .label_type import label_type
 
@@ -31,7 +32,7 @@ class Content:
     """All that there is to go on with.
 
     Attributes:
-        image: digest of the pixels of its image, see `identity`.
+        image: what its image is told by.
         pixels: of the mask.
         predicted: what the model had proposed, if one had.
         model: its name.
@@ -41,7 +42,7 @@ class Content:
         complete: whether nothing is known to be missing, as it is where a file was torn or damaged.
     """
 
-    image: bytes
+    image: Identity
     pixels: KnownPixels
     predicted: KnownPixels | None = None
     model: str | None = None

@@ -15,7 +15,6 @@ from .boxes import Array
 from .content import Content, Effort
 from .history import History, Step
 from .holding import hold, let_go, lock_of
-from .identity import salted
 from .journal_file import JournalFile, framed
 from .packing import Packed, compared
 from .records import FORMAT, effort_record, packed, prompts_record, step_record
@@ -177,7 +176,7 @@ class Draft:
             "kind": "draft",
             "format": FORMAT,
             "salt": salt,
-            "image": salted(content.image, salt),
+            **content.image.sealed(salt),
             "shape": pixels.shape,
             "dtype": pixels.dtype.str,
             "model": content.model,

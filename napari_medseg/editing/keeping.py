@@ -15,7 +15,7 @@ from .boxes import Array
 from .content import Content, Effort
 from .draft import Draft
 from .history import History, Step
-from .identity import digest_of
+from .identity import identity_of
 from .journal import Journal
 from .known_pixels import KnownPixels
 from .packing import Packed, compared
@@ -58,7 +58,7 @@ class Keeping:
             if predicted is not None:
                 same = predicted is pixels
                 proposed = known.copy() if same else KnownPixels.of(predicted)
-            return Draft(path, Content(digest_of(image), known, proposed, model))
+            return Draft(path, Content(identity_of(image), known, proposed, model))
 
         self._masks.add(mask)
         self._journal.begin(mask, make)
@@ -164,7 +164,12 @@ class Keeping:
         self._journal.close(keep)
 
     def _new_path(self) -> Path:
-        return self._folder / f"{secrets.token_hex(8)}{ENDING}"
+        return new_path(self._folder)
+
+
+def new_path(folder: Path) -> Path:
+    """Where another draft may be written; its name says nothing."""
+    return folder / f"{secrets.token_hex(8)}{ENDING}"
 
 
 def effort_of(mask: Mask) -> Effort:

@@ -22,10 +22,10 @@ from .boxes import Array
 from .draft import Draft
 from .editing import Editing
 from .holding import hold, is_held, let_go, lock_of
-from .identity import digest_of
+from .identity import Kinship, identity_of
 from .journal_file import JournalFile
-from .keeping import ENDING, FOLDER
-from .restoring import is_draft_of, read_draft
+from .keeping import ENDING, FOLDER, new_path
+from .restoring import kinship_of, read_draft, refuse
 
 INCOMPLETE = "before the window ended: what was kept last is damaged and cannot be read"
 
@@ -78,11 +78,12 @@ class Recovery:
         self._background.run(lambda: _read(offer), lambda read: self._show(offer, read), self._failed)
 
     def discard(self) -> None:
-        """Have it no more."""
+        """Have it no more; of what may be another image's, only the offer."""
         offer = self._state.draft
         if offer is not None:
             self._state.draft = None
-            self._background.run(lambda: _remove(offer.path), lambda _: self.look(), self._failed, finish=True)
+            away = _remove if offer.own else _refuse
+            self._background.run(lambda: away(offer), lambda _: self.look(), self._failed, finish=True)
 
     def _show(self, offer: KeptDraft, read: _Read) -> None:
         content, image = read.draft.content, offer.image
@@ -94,32 +95,45 @@ class Recovery:
         if self._editing.go_on(mask, read.draft):
             when = "when the window ended" if content.complete else INCOMPLETE
             self._state.notice = f"'{layer.name}' is as it was {when}."
-            self.look()
+            if offer.own:
+                self.look()
+            else:
+                self._background.run(lambda: self._copied(offer), lambda _: self.look(), self._failed)
         else:
             read.draft.close()
             self._state.notice = "The image was closed or changed meanwhile; open it again to go on with its mask."
+
+    def _copied(self, offer: KeptDraft) -> None:
+        """Once the copy is on the disk, its original is there for the image that it is of, and not offered here."""
+        if self._editing.keeping.wait():
+            _refuse(offer)
 
     def _failed(self, reason: str) -> None:
         self._state.problem = reason
 
 
 def _newest(folder: Path, image: Image) -> KeptDraft | None:
-    """The draft of an image that was changed last and that no other window has; None if there is none."""
+    """The draft of an image that no other window has: its own if there is one, and the one changed last; or None."""
     times: dict[Path, float] = {}
     for path in folder.glob(f"*{ENDING}"):
         with contextlib.suppress(OSError):  # another window has just removed it
             times[path] = path.stat().st_mtime
-    digest = functools.cache(lambda: digest_of(image))
+    identity = functools.cache(lambda: identity_of(image))
+    found: dict[Kinship, Path] = {}
     for path in sorted(times, key=lambda path: times[path], reverse=True):
-        if is_draft_of(path, mask_shape(image), digest) and not is_held(path):
-            return KeptDraft(path, image, digest(), times[path])
-    return None
+        kinship = kinship_of(path, mask_shape(image), identity)
+        if kinship in (Kinship.OWN, Kinship.PERHAPS) and kinship not in found and not is_held(path):
+            found[kinship] = path
+    if not found:
+        return None
+    nearest = min(found)
+    return KeptDraft(found[nearest], image, identity(), nearest is Kinship.OWN, times[found[nearest]])
 
 
 def _read(offer: KeptDraft) -> _Read:
     lock = _held(offer.path)
     try:
-        content = read_draft(offer.path, offer.digest)
+        content = read_draft(offer.path, offer.identity)
     except BaseException:
         let_go(lock, offer.path)
         raise
@@ -127,15 +141,29 @@ def _read(offer: KeptDraft) -> _Read:
     if content.predicted is not None:
         predicted = np.array(content.predicted.array())
         content.predicted.rest()
-    return _Read(Draft(offer.path, content, lock), np.array(content.pixels.array()), predicted)
+    if offer.own:
+        draft = Draft(offer.path, content, lock)
+    else:
+        let_go(lock, offer.path)
+        draft = Draft(new_path(offer.path.parent), content)
+        draft.dirty = True
+    return _Read(draft, np.array(content.pixels.array()), predicted)
 
 
-def _remove(path: Path) -> None:
-    lock = _held(path)
+def _remove(offer: KeptDraft) -> None:
+    lock = _held(offer.path)
     try:
-        JournalFile(path).remove()
+        JournalFile(offer.path).remove()
     finally:
-        let_go(lock, path)
+        let_go(lock, offer.path)
+
+
+def _refuse(offer: KeptDraft) -> None:
+    lock = _held(offer.path)
+    try:
+        refuse(offer.path, offer.identity)
+    finally:
+        let_go(lock, offer.path)
 
 
 def _held(path: Path) -> FileLock:

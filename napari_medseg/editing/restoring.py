@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,34 +14,69 @@ from napari_medseg.models.errors import ImageError
 from napari_medseg.models.memory import check_fits_in_memory
 
 from .content import Content
-from .identity import salted
-from .journal_file import MAGIC, payloads, size_of
+from .identity import Identity, Kinship, salted
+from .journal_file import MAGIC, JournalFile, framed, payloads, size_of
 from .known_pixels import KnownPixels
-from .records import FORMAT, effort_of, prompts_of, step_of, unpacked
+from .records import FORMAT, effort_of, packed, prompts_of, step_of, unpacked
 
 _log = logging.getLogger(__name__)
 
 
-def is_draft_of(path: Path, shape: tuple[int, ...], digest: Callable[[], bytes]) -> bool:
-    """Whether a file is a draft of a mask of this image.
+def kinship_of(path: Path, shape: tuple[int, ...], identity: Callable[[], Identity]) -> Kinship | None:
+    """How a file is a draft of a mask of this image; None if it is not.
 
     Args:
         path: the file.
         shape: of the image's mask.
-        digest: gives that of the image, see `identity`; called only if the shape fits.
+        identity: gives that of the image; called only if the shape fits.
     """
     head = _head_of(path)
     if head is None or head["shape"] != shape:
+        return None
+    image = identity()
+    kinship = image.kinship(head, head["salt"])
+    return None if kinship is Kinship.PERHAPS and _is_refused(path, head, image) else kinship
+
+
+def shape_of(path: Path) -> tuple[int, ...] | None:
+    """Shape of the mask in a draft; None if it is no draft."""
+    head = _head_of(path)
+    return None if head is None else head["shape"]
+
+
+def refuse(path: Path, identity: Identity) -> None:
+    """Note in a draft, which must be held, that it is not this image's, so that it is not offered for it again.
+
+    Raises:
+        WriteError: no permission, no space, ...
+    """
+    head, times = _head_of(path), path.stat()
+    if head is None:
+        return
+    file = JournalFile(path)
+    try:
+        place = salted(identity.place.encode(), head["salt"])
+        file.append(framed(packed({"kind": "refused", "place": place})))
+    finally:
+        file.close()
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # nobody has worked on it
+
+
+def _is_refused(path: Path, head: dict[str, Any], identity: Identity) -> bool:
+    place = salted(identity.place.encode(), head["salt"])
+    try:
+        said = (unpacked(payload) for payload in payloads(path))
+        return any(record["kind"] == "refused" and record.get("place") == place for record in said)
+    except (OSError, ValueError):
         return False
-    return hmac.compare_digest(salted(digest(), head["salt"]), head["image"])
 
 
-def read_draft(path: Path, digest: bytes) -> Content:
+def read_draft(path: Path, image: Identity) -> Content:
     """Everything in a draft, up to what was being written when the window died, or was damaged later.
 
     Args:
         path: the file.
-        digest: of the image.
+        image: that it is of.
 
     Raises:
         ImageError: it is no draft, or nothing of it can be read; the file is left as it is.
@@ -59,7 +94,7 @@ def read_draft(path: Path, digest: bytes) -> Content:
             raise ValueError("no draft")
         records = each()
         next(records)
-        content = _beginning(head, digest, records)
+        content = _beginning(head, image, records)
     except ImageError:
         raise  # too large for this computer
     except (OSError, ValueError, TypeError, KeyError, StopIteration) as error:
@@ -77,12 +112,13 @@ def _head_of(path: Path) -> dict[str, Any] | None:
     try:
         head = unpacked(next(payloads(path)))
         fits = head["kind"] == "draft" and head["format"] == FORMAT and all(type(n) is int for n in head["shape"])
-        return head if fits and isinstance(head["salt"], bytes) and isinstance(head["image"], bytes) else None
+        sealed = [head["salt"], head["image"], head.get("place") or b"", head.get("file") or b""]
+        return head if fits and all(isinstance(said, bytes) for said in sealed) else None
     except (OSError, ValueError, TypeError, KeyError, StopIteration):
         return None
 
 
-def _beginning(head: dict[str, Any], digest: bytes, records: Iterator[dict[str, Any]]) -> Content:
+def _beginning(head: dict[str, Any], image: Identity, records: Iterator[dict[str, Any]]) -> Content:
     def pixels(kind: str, dtype: str) -> KnownPixels:
         record = next(records)
         if record["kind"] != kind or np.dtype(dtype).kind not in "iu":
@@ -95,7 +131,7 @@ def _beginning(head: dict[str, Any], digest: bytes, records: Iterator[dict[str, 
 
     made = pixels("pixels", head["dtype"])
     predicted = None if head["predicted"] is None else pixels("predicted", head["predicted"])
-    return Content(digest, made, predicted, head["model"])
+    return Content(image, made, predicted, head["model"])
 
 
 def _replay(content: Content, records: Iterator[dict[str, Any]]) -> None:
@@ -112,6 +148,8 @@ def _replay(content: Content, records: Iterator[dict[str, Any]]) -> None:
 
 def _replay_one(content: Content, record: dict[str, Any]) -> None:
     kind, history = record["kind"], content.history
+    if kind == "refused":
+        return
     if kind in ("done", "undone"):
         (history.done if kind == "done" else history.undone).append(step_of(record, content.pixels.shape))
         return

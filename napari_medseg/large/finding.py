@@ -13,7 +13,7 @@ from napari.layers import Image
 from napari_medseg.models.errors import ImageError, MedSegError
 from napari_medseg.models.label_store import LabelStore
 
-from ..editing.identity import digest_of
+from ..editing.identity import Identity, identity_of
 from ..image_layers import LARGE, mask_shape
 from .folder import MaskFolder, is_elsewhere, kept_folders, kept_outside, new_folder
 
@@ -61,8 +61,8 @@ class Found:
 
 def find_mask(project: Path, image: Image) -> Found:
     """The newest whole mask of an image that can be opened; one that cannot be is passed over and left as it is."""
-    shape, digest, said = mask_shape(image), _digest(image), ""
-    for folder in kept_folders(project, shape, digest):
+    shape, identity, said = mask_shape(image), _identity(image), ""
+    for folder in kept_folders(project, shape, identity):
         if not folder.whole:
             continue
         try:
@@ -72,19 +72,19 @@ def find_mask(project: Path, image: Image) -> Found:
             _log.warning("%s cannot be opened", folder.path, exc_info=error)
             folder.let_go()
             said = said or f"A mask of this image could not be opened and was left as it is. {error}"
-    return Found(said=said or (ELSEWHERE if is_elsewhere(project, shape, digest) else ""))
+    return Found(said=said or (ELSEWHERE if is_elsewhere(project, shape, identity) else ""))
 
 
 def open_given(project: Path, image: Image, given: Given) -> Found:
     """A mask that lies outside of the project, with what the project knows of the parts that were corrected."""
-    shape, digest = mask_shape(image), _digest(image)
+    shape, identity = mask_shape(image), _identity(image)
     folder: MaskFolder | None = None
     try:
         store = LabelStore.open(given.labels)
         if store.shape != shape:
             raise ImageError(f"'{given.labels.name}' has another size than its image.")
-        folder = kept_outside(project, shape, digest, given.labels)
-        folder = folder or new_folder(project, digest(), shape, given.model, given.answer, given.labels)
+        folder = kept_outside(project, shape, identity, given.labels)
+        folder = folder or new_folder(project, identity(), shape, given.model, given.answer, given.labels)
         folder.hold()
         if given.untouched:
             folder.model, folder.answer, folder.edited = given.model, given.answer, []
@@ -103,13 +103,13 @@ def folder_to_fill(project: Path, image: Image, model: str, answer: str) -> Mask
     Raises:
         WriteError: no permission, no space, ...
     """
-    shape, digest = mask_shape(image), _digest(image)
-    for folder in kept_folders(project, shape, digest):
+    shape, identity = mask_shape(image), _identity(image)
+    for folder in kept_folders(project, shape, identity):
         if not folder.whole and (folder.model, folder.answer) == (model, answer):
             folder.hold()
             return folder
-    return new_folder(project, digest(), shape, model, answer)
+    return new_folder(project, identity(), shape, model, answer)
 
 
-def _digest(image: Image) -> Callable[[], bytes]:
-    return functools.cache(lambda: digest_of(image, LARGE))
+def _identity(image: Image) -> Callable[[], Identity]:
+    return functools.cache(lambda: identity_of(image, LARGE))

@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from napari_medseg.models.durable import WriteError, write
 from napari_medseg.models.errors import ImageError
 
 from ..editing.holding import hold, is_held, let_go, lock_of
-from ..editing.identity import salted
+from ..editing.identity import Identity, Kinship, salted
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ class MaskFolder:
 
     Attributes:
         path: the folder.
+        salt: of what is kept sealed.
+        image: what the image is told by, sealed.
         shape: of the mask.
         model: that made it; None if nobody but the user did.
         answer: what the model answered with, "instances" or "mask".
@@ -51,7 +53,7 @@ class MaskFolder:
 
     path: Path
     salt: bytes
-    image: bytes
+    image: dict[str, bytes]
     shape: tuple[int, ...]
     model: str | None = None
     answer: str = ""
@@ -79,7 +81,7 @@ class MaskFolder:
         said = {
             "format": _FORMAT,
             "salt": self.salt.hex(),
-            "image": self.image.hex(),
+            **{name: said.hex() for name, said in self.image.items()},
             "shape": self.shape,
             "model": self.model,
             "answer": self.answer,
@@ -137,13 +139,13 @@ class MaskFolder:
 
 
 def new_folder(
-    project: Path, digest: bytes, shape: Sequence[int], model: str | None, answer: str, labels: Path | None = None
+    project: Path, image: Identity, shape: Sequence[int], model: str | None, answer: str, labels: Path | None = None
 ) -> MaskFolder:
     """A folder for a mask of an image, held, without labels yet.
 
     Args:
         project: folder of the project.
-        digest: of the image, see `editing.identity`; only a salted hash of it is kept.
+        image: what the image is told by; it is kept sealed.
         shape: of the mask.
         model: that will make it; None for the user alone.
         answer: "instances" or "mask".
@@ -154,7 +156,7 @@ def new_folder(
     """
     salt = secrets.token_bytes(16)
     path = project / FOLDER / secrets.token_hex(8)
-    made = MaskFolder(path, salt, salted(digest, salt), tuple(shape), model, answer, whole=model is None)
+    made = MaskFolder(path, salt, image.sealed(salt), tuple(shape), model, answer, whole=model is None)
     if labels is not None:
         made.outside, made._elsewhere, made.whole, made.largest = _place(labels, salt), labels, True, None
     try:
@@ -166,43 +168,47 @@ def new_folder(
     return made
 
 
-def kept_folders(project: Path, shape: Sequence[int], digest: Callable[[], bytes]) -> list[MaskFolder]:
+def kept_folders(project: Path, shape: Sequence[int], identity: Callable[[], Identity]) -> list[MaskFolder]:
     """The folders with masks of an image that no other window has, the newest first.
 
     Args:
         project: folder of the project.
         shape: of the mask.
-        digest: gives that of the image; called only if a shape fits.
+        identity: gives that of the image; called only if a shape fits.
     """
-    folders = _folders(project, shape, digest)
+    folders = _folders(project, shape, identity)
     return [folder for folder in folders if not folder.outside and not is_held(folder.path / _ABOUT)]
 
 
-def kept_outside(project: Path, shape: Sequence[int], digest: Callable[[], bytes], labels: Path) -> MaskFolder | None:
+def kept_outside(
+    project: Path, shape: Sequence[int], identity: Callable[[], Identity], labels: Path
+) -> MaskFolder | None:
     """The folder of a mask that lies elsewhere, not held yet; None if it was never opened in this project.
 
     Args:
         project: folder of the project.
         shape: of the mask.
-        digest: see `kept_folders`.
+        identity: see `kept_folders`.
         labels: where the mask is.
     """
-    for folder in _folders(project, shape, digest):
+    for folder in _folders(project, shape, identity):
         if folder.outside and hmac.compare_digest(_place(labels, folder.salt), folder.outside):
             folder._elsewhere = labels
             return folder
     return None
 
 
-def is_elsewhere(project: Path, shape: Sequence[int], digest: Callable[[], bytes]) -> bool:
+def is_elsewhere(project: Path, shape: Sequence[int], identity: Callable[[], Identity]) -> bool:
     """Whether another window has a whole mask of an image; see `kept_folders`."""
     return any(
         folder.whole and not folder.outside and is_held(folder.path / _ABOUT)
-        for folder in _folders(project, shape, digest)
+        for folder in _folders(project, shape, identity)
     )
 
 
-def _folders(project: Path, shape: Sequence[int], digest: Callable[[], bytes]) -> Iterator[MaskFolder]:
+def _folders(project: Path, shape: Sequence[int], identity: Callable[[], Identity]) -> list[MaskFolder]:
+    """First those that are certainly of the image, then those that may be; of each, the newest first."""
+    found: dict[Kinship, list[MaskFolder]] = {Kinship.OWN: [], Kinship.PERHAPS: [], Kinship.ANOTHERS: []}
     times: dict[Path, float] = {}
     for path in (project / FOLDER).glob(f"*/{_ABOUT}"):
         with contextlib.suppress(OSError):  # another window has just removed it
@@ -211,8 +217,10 @@ def _folders(project: Path, shape: Sequence[int], digest: Callable[[], bytes]) -
         folder = _read(path)
         if folder is None or folder.shape != tuple(shape):
             continue
-        if hmac.compare_digest(salted(digest(), folder.salt), folder.image):
-            yield folder
+        kinship = identity().kinship(folder.image, folder.salt)
+        if kinship is not None:
+            found[kinship].append(folder)
+    return [*found[Kinship.OWN], *found[Kinship.PERHAPS]]
 
 
 def _read(path: Path) -> MaskFolder | None:
@@ -224,7 +232,7 @@ def _read(path: Path) -> MaskFolder | None:
         return MaskFolder(
             path.parent,
             bytes.fromhex(said["salt"]),
-            bytes.fromhex(said["image"]),
+            {name: bytes.fromhex(said.get(name, "")) for name in ("image", "place", "file")},
             tuple(map(int, said["shape"])),
             said["model"],
             str(said["answer"]),

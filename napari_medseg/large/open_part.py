@@ -13,7 +13,7 @@ from napari.layers import Image, Labels
 
 from napari_medseg.models.label_store import LabelStore
 
-from ..editing.identity import digest_of
+from ..editing.identity import identity_of
 from ..image_layers import LARGE, mask_shape, without_pixels
 from ..masks import Mask
 from .folder import MaskFolder, new_folder
@@ -87,7 +87,7 @@ def mask_to_correct(part: Part) -> Mask:
 def begun(project: Path, image: Image) -> tuple[MaskFolder, LabelStore]:
     """An empty mask for whoever draws without a model."""
     grid = without_pixels(image)
-    folder = new_folder(project, digest_of(image, LARGE), mask_shape(image), None, "")
+    folder = new_folder(project, identity_of(image, LARGE), mask_shape(image), None, "")
     where = (grid.axes, grid.spacing, grid.unit, grid.geometry)
     time = (grid.time_step, grid.time_unit)
     return folder, LabelStore.create(folder.labels, grid.mask_shape, *where, origin=grid.origin, time=time)

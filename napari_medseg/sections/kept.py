@@ -9,6 +9,14 @@ from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from ..controller import PanelController
 from .binding import button, follow, text
 
+_OWN = "This image has corrections from {when} that were not accepted."
+_PERHAPS = (
+    "Corrections from {when} were not accepted. They are of this image, moved since, or of another one with the same "
+    "pixels; a copy leaves them to the other one."
+)
+_DISCARD = "Removes these corrections; the mask that is shown stays"
+_REFUSE = "Does not offer them for this image again; they stay on the disk"
+
 
 class KeptDraftOffer(QWidget):
     """A sentence and two buttons; in sight only while there is something to go on with.
@@ -27,9 +35,7 @@ class KeptDraftOffer(QWidget):
             "Shows the mask as it was, with everything that can be undone",
             controller.recovery.go_on,
         )
-        self.discard = button(
-            self, "Discard", "Removes these corrections; the mask that is shown stays", controller.recovery.discard
-        )
+        self.discard = button(self, "Discard", _DISCARD, controller.recovery.discard)
         row = QHBoxLayout()
         row.addWidget(self.go_on, 1)
         row.addWidget(self.discard)
@@ -44,4 +50,7 @@ class KeptDraftOffer(QWidget):
         self.setVisible(draft is not None)
         if draft is not None:
             when = datetime.fromtimestamp(draft.changed).strftime("%d %B %Y at %H:%M")
-            self.about.setText(f"This image has corrections from {when} that were not accepted.")
+            self.about.setText((_OWN if draft.own else _PERHAPS).format(when=when))
+            self.go_on.setText("Go on where you were" if draft.own else "Go on with a copy")
+            self.discard.setText("Discard" if draft.own else "Not this image's")
+            self.discard.setToolTip(_DISCARD if draft.own else _REFUSE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,11 @@ from napari.components import ViewerModel
 from napari_medseg.background import Background
 from napari_medseg.editing import Editing, Recovery, Rejoining
 from napari_medseg.editing.content import Content
-from napari_medseg.editing.identity import digest_of
+from napari_medseg.editing.identity import identity_of
 from napari_medseg.editing.restoring import read_draft
 from napari_medseg.masks import Mask, Masks
+from napari_medseg.models.formats import open_image
+from napari_medseg.opening.layers import made_layers
 from napari_medseg.state import PanelState
 
 
@@ -32,7 +35,12 @@ class Desk:
         self.recovery = Recovery(self.state, self.editing, self.background)
         self.rejoining = Rejoining(self.viewer, self.masks, self.background)
         self._open = True
-        self.image = self.viewer.add_image(image, name="image")
+        self.image = self.open(image) if isinstance(image, Path) else self.viewer.add_image(image, name="image")
+
+    def open(self, path: Path) -> Any:
+        """An image from a file."""
+        (layer,) = made_layers(open_image(path))
+        return self.viewer.add_layer(layer)
 
     def draw(self, labels: np.ndarray) -> Mask:
         """A mask of the user's own."""
@@ -65,6 +73,15 @@ class Desk:
         assert self.editing.keeping.wait()
         self.pump()
 
+    def rest(self) -> None:
+        """Until all that runs beside the window has ended, and what that began."""
+        for _ in range(3):
+            barrier = threading.Barrier(5)
+            for _ in range(4):  # as many as there are threads
+                self.background._threads.submit(barrier.wait)
+            barrier.wait()
+            self.pump()
+
     @property
     def drafts(self) -> list[Path]:
         return sorted((self.state.project / "drafts").glob("*.draft"))
@@ -73,7 +90,7 @@ class Desk:
         """What another window would find on the disk."""
         self.settle()
         (path,) = self.drafts
-        return read_draft(path, digest_of(self.image))
+        return read_draft(path, identity_of(self.image))
 
     def close(self, *, lose: bool = False) -> None:
         if self._open:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_medseg.editing import recording
-from napari_medseg.editing.identity import digest_of
+from napari_medseg.editing.identity import identity_of
 from napari_medseg.editing.restoring import read_draft
 
 from .editing_support import Desk
@@ -109,7 +109,7 @@ def test_a_stroke_that_is_being_drawn_when_the_panel_is_closed_is_kept(desk: Des
         desk.close()
 
     (path,) = desk.drafts
-    np.testing.assert_array_equal(read_draft(path, digest_of(desk.image)).pixels.array(), layer.data)
+    np.testing.assert_array_equal(read_draft(path, identity_of(desk.image)).pixels.array(), layer.data)
 
 
 def test_pixels_counted_from_the_end_are_undone_where_they_are(desk: Desk) -> None:

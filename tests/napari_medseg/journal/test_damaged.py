@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_medseg.editing.identity import digest_of
+from napari_medseg.editing.identity import identity_of
 from napari_medseg.editing.journal_file import MAGIC, JournalFile, framed, payloads
 from napari_medseg.editing.records import packed, unpacked
 from napari_medseg.editing.restoring import read_draft
@@ -55,10 +55,10 @@ def test_a_torn_or_damaged_end_costs_only_itself(worked: Desk, tmp_path: Path, c
         assert list(payloads(torn)) == intact
     if len(intact) < 2:
         with pytest.raises(ImageError, match="damaged"):
-            read_draft(torn, digest_of(worked.image))
+            read_draft(torn, identity_of(worked.image))
     else:
         changes = sum(unpacked(record)["kind"] in ("step", "undo") for record in intact)
-        kept = read_draft(torn, digest_of(worked.image))
+        kept = read_draft(torn, identity_of(worked.image))
         assert len(kept.history.done) + 2 * len(kept.history.undone) == changes
         assert kept.complete == (cut in ends and not flip)
 
@@ -100,7 +100,7 @@ def test_a_record_that_somebody_forged_ends_the_reading_before_it(worked: Desk, 
     with path.open("ab") as file:
         file.write(framed(packed(record)))
 
-    kept = read_draft(path, digest_of(worked.image))
+    kept = read_draft(path, identity_of(worked.image))
 
     np.testing.assert_array_equal(kept.pixels.array(), worked.pixels)
     assert len(kept.history.done) == 3

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_medseg.editing.identity import digest_of
+from napari_medseg.editing.identity import digest_of, identity_of
 from napari_medseg.editing.journal_file import MAGIC, framed, payloads
 from napari_medseg.editing.records import unpacked
 from napari_medseg.editing.restoring import read_draft
@@ -189,7 +189,7 @@ def test_a_mask_of_another_size_begins_a_new_draft(worked: Desk) -> None:
     worked.settle()
 
     (path,) = set(worked.drafts) - {earlier}
-    kept = read_draft(path, digest_of(worked.image))
+    kept = read_draft(path, identity_of(worked.image))
     np.testing.assert_array_equal(kept.pixels.array(), np.ones((20, 20)))
     assert not kept.history.done
 
@@ -223,7 +223,7 @@ def test_drafts_move_to_the_project_that_is_opened(worked: Desk, tmp_path: Path)
 
     assert not worked.drafts
     (path,) = (tmp_path / "other" / "drafts").glob("*.draft")
-    np.testing.assert_array_equal(read_draft(path, digest_of(worked.image)).pixels.array(), worked.pixels)
+    np.testing.assert_array_equal(read_draft(path, identity_of(worked.image)).pixels.array(), worked.pixels)
 
 
 def test_a_mask_that_is_gone_is_not_kept_in_memory_by_a_slow_disk(desks: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from napari_medseg.editing.content import Content
-from napari_medseg.editing.identity import digest_of
+from napari_medseg.editing.identity import identity_of
 from napari_medseg.editing.restoring import read_draft
 from napari_medseg.models.prompts import Prompts
 
@@ -140,7 +140,7 @@ def test_every_change_that_is_older_than_a_second_is_on_the_disk(killed: Any, tm
     found = desk.drafts
     assert found or not safe
     if found:
-        content = read_draft(found[0], digest_of(desk.image))
+        content = read_draft(found[0], identity_of(desk.image))
         assert state_of(content) in states[safe:] or any(state in states for state in a_step_from(content))
     desk.close()
 
