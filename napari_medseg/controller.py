@@ -16,7 +16,7 @@ from napari_medseg.trainer.ledger import Ledger
 from .accepting import Accepting, file_of
 from .background import Background
 from .bringing_in import BringingIn
-from .editing import Editing, Recovery, Rejoining
+from .editing import AllDrafts, Editing, Recovery, Rejoining
 from .engine_link import EngineLink
 from .exporting import Exporting
 from .image_layers import channel_siblings, describe, notices_of
@@ -72,6 +72,7 @@ class PanelController:
         self.editing = Editing(self.state, self.masks, self.background)
         self.tools = MaskTools(viewer, self.state, self.masks, self.editing, self.background)
         self.recovery = Recovery(self.state, self.editing, self.background)
+        self.all_drafts = AllDrafts(self.state, self.masks, self.background)
         self.rejoining = Rejoining(viewer, self.masks, self.background)
         self.prompting = Prompting(viewer, self.state, self.masks, self.editing, self.link, self.background)
         self.doubts = Doubts(viewer, self.state, self.background)

@@ -112,6 +112,7 @@ class PanelState(EventedModel):
         undo: name of the step that would be undone; "" if there is none.
         redo: name of the step that would be done again; "" if there is none.
         draft: corrections of the image that can be gone on with; None if there are none.
+        drafts: how many masks that were not accepted the project keeps, and how many bytes they take.
         tool: name of the mask tool that is picked; "" if none is.
         tool_asks: what the picked tool wants a click on; "" while it listens to none.
         tool_working: share that a mask tool at work has done; None if none is at work.
@@ -180,6 +181,7 @@ class PanelState(EventedModel):
     undo: str = ""
     redo: str = ""
     draft: KeptDraft | None = None
+    drafts: tuple[int, int] = (0, 0)
     tool: str = ""
     tool_asks: str = ""
     tool_working: float | None = None

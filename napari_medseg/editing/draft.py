@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ class Draft:
         self._since: list[tuple[Step, bool]] = []  # what `pixels` do not have yet: steps, and whether taken back
         self._said_since: list[bytes] = []  # the records of that
         self._before = self._past()
+        self._elsewhere = b""  # digest of the pixels that need not be kept here
         self.dirty = False
 
     @property
@@ -109,6 +111,18 @@ class Draft:
         self._catch_up()
         self.content.pixels.rest()
 
+    def accepted(self) -> None:
+        """The mask is kept elsewhere as it is; see `remove`."""
+        self._catch_up()
+        self._elsewhere = self._digest()
+        self.remove()
+
+    @property
+    def needed(self) -> bool:
+        """Whether it has anything that is not kept elsewhere: other pixels, or steps that can be done again."""
+        self._catch_up()
+        return bool(self.content.history.undone) or self._elsewhere != self._digest()
+
     def remove(self) -> None:
         """Have no file any more; the next change makes one again.
 
@@ -140,6 +154,10 @@ class Draft:
         """Let go of the file, so that another window may go on with it."""
         self._file.close()
         let_go(self._lock, self.path)
+
+    def _digest(self) -> bytes:
+        pixels = self.content.pixels
+        return hashlib.blake2b(pixels.array().data, key=pixels.dtype.str.encode()).digest()
 
     def _did(self, step: Step, *, back: bool) -> None:
         self._since.append((step, back))

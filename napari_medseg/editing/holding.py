@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from napari_medseg.models.durable import explained, make_folder
+from napari_medseg.models.errors import ImageError
 
 
 def lock_of(path: Path) -> FileLock:
@@ -32,6 +33,21 @@ def hold(lock: FileLock) -> None:
         except OSError:
             with explained(folder):
                 raise
+
+
+def held(path: Path) -> FileLock:
+    """The lock of a draft, held.
+
+    Raises:
+        ImageError: another window has it.
+        WriteError: no permission, no space, ...
+    """
+    lock = lock_of(path)
+    try:
+        hold(lock)
+    except Timeout as error:
+        raise ImageError("Another window goes on with these corrections already. Nothing was changed.") from error
+    return lock
 
 
 def let_go(lock: FileLock, path: Path) -> None:

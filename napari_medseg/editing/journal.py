@@ -122,11 +122,12 @@ class Journal:
         return done.wait(seconds) and not self._failing
 
     def close(self, keep: Collection[Hashable]) -> None:
-        """Write everything to the end; only the drafts of `keep` stay on the disk."""
+        """Write everything to the end; only the drafts of `keep` that are needed stay on the disk."""
 
         def do() -> None:
-            for key in [key for key in self._drafts if key not in keep]:
-                self._end(key)
+            for key, draft in list(self._drafts.items()):
+                if key not in keep or not draft.needed:
+                    self._end(key)
 
         if not self._closed:
             self._closed = True

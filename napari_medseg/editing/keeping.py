@@ -126,7 +126,7 @@ class Keeping:
         if mask.unsaved:
             self._journal.tell(mask, lambda draft: draft.spent(effort))
         else:
-            self._journal.tell(mask, lambda draft: draft.remove())
+            self._journal.tell(mask, lambda draft: draft.accepted())
 
     def begin_again(self, mask: Mask, left: Callable[[], object] | None) -> None:
         """The mask has another shape now: keep it as it is.

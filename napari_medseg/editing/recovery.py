@@ -8,22 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 from napari.layers import Image, Labels
-
-from napari_medseg.models.errors import ImageError
 
 from ..background import Background
 from ..effort import EffortClock
 from ..image_layers import mask_layer_settings, mask_shape
 from ..masks import Mask
 from ..state import KeptDraft, PanelState
+from .all_drafts import remove
 from .boxes import Array
 from .draft import Draft
 from .editing import Editing
-from .holding import hold, is_held, let_go, lock_of
+from .holding import held, is_held, let_go
 from .identity import Kinship, identity_of
-from .journal_file import JournalFile
 from .keeping import ENDING, FOLDER, new_path
 from .restoring import kinship_of, read_draft, refuse
 
@@ -82,8 +79,12 @@ class Recovery:
         offer = self._state.draft
         if offer is not None:
             self._state.draft = None
-            away = _remove if offer.own else _refuse
-            self._background.run(lambda: away(offer), lambda _: self.look(), self._failed, finish=True)
+            self._background.run(
+                lambda: remove(offer.path) if offer.own else _refuse(offer),
+                lambda _: self.look(),
+                self._failed,
+                finish=True,
+            )
 
     def _show(self, offer: KeptDraft, read: _Read) -> None:
         content, image = read.draft.content, offer.image
@@ -131,7 +132,7 @@ def _newest(folder: Path, image: Image) -> KeptDraft | None:
 
 
 def _read(offer: KeptDraft) -> _Read:
-    lock = _held(offer.path)
+    lock = held(offer.path)
     try:
         content = read_draft(offer.path, offer.identity)
     except BaseException:
@@ -150,26 +151,9 @@ def _read(offer: KeptDraft) -> _Read:
     return _Read(draft, np.array(content.pixels.array()), predicted)
 
 
-def _remove(offer: KeptDraft) -> None:
-    lock = _held(offer.path)
-    try:
-        JournalFile(offer.path).remove()
-    finally:
-        let_go(lock, offer.path)
-
-
 def _refuse(offer: KeptDraft) -> None:
-    lock = _held(offer.path)
+    lock = held(offer.path)
     try:
         refuse(offer.path, offer.identity)
     finally:
         let_go(lock, offer.path)
-
-
-def _held(path: Path) -> FileLock:
-    lock = lock_of(path)
-    try:
-        hold(lock)
-    except Timeout as error:
-        raise ImageError("Another window goes on with these corrections already. Nothing was changed.") from error
-    return lock

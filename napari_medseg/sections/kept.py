@@ -11,8 +11,8 @@ from .binding import button, follow, text
 
 _OWN = "This image has corrections from {when} that were not accepted."
 _PERHAPS = (
-    "Corrections from {when} were not accepted. They are of this image, moved since, or of another one with the same "
-    "pixels; a copy leaves them to the other one."
+    "Corrections from {when} that were not accepted may be this image's, if its file was moved, or those of another "
+    "image with the same pixels, which keeps them if you go on with a copy."
 )
 _DISCARD = "Removes these corrections; the mask that is shown stays"
 _REFUSE = "Does not offer them for this image again; they stay on the disk"

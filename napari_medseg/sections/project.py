@@ -7,7 +7,9 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from ..controller import PanelController
+from ..editing.all_drafts import in_bytes
 from .binding import button, follow, text
+from .drafts import DraftsDialog
 
 
 class ProjectSection(QWidget):
@@ -18,16 +20,33 @@ class ProjectSection(QWidget):
         self._controller, self._state = controller, controller.state
         self.about = text(self, "about")
         self.choose = button(self, "Other project ...", "Open or make a project in another folder", self._choose)
+        self.kept = text(self, "about")
+        self.look = button(
+            self, "Masks not accepted ...", "See which masks wait to be gone on with, and remove some", self._look
+        )
         layout = QVBoxLayout(self)
         layout.addWidget(self.about)
         layout.addWidget(self.choose)
+        layout.addWidget(self.kept)
+        layout.addWidget(self.look)
         follow(self._state, self._show, "project", "learning", "accepting", "segmenting")
+        follow(self._state, self._show_kept, "drafts")
 
     def _show(self) -> None:
         self.about.setText(f"Corrections and versions are kept in {self._state.project}")
         state = self._state
         busy = state.accepting or state.learning is not None or state.segmenting is not None
         self.choose.setEnabled(not busy)
+
+    def _show_kept(self) -> None:
+        count, size = self._state.drafts
+        masks = "1 mask that was not accepted takes" if count == 1 else f"{count} masks that were not accepted take"
+        self.kept.setText(f"{masks} {in_bytes(size)}.")
+        self.kept.setVisible(count > 0)
+        self.look.setVisible(count > 0)
+
+    def _look(self) -> None:
+        DraftsDialog(self, self._controller.all_drafts).open()
 
     def _choose(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Project folder", str(self._state.project.parent))

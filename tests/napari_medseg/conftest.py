@@ -145,6 +145,27 @@ def press(qtbot: Any) -> Callable[[Any], None]:
 
 
 @pytest.fixture
+def answer() -> Callable[[str], None]:
+    """Presses a button of the next question that comes up; the real box, the real button."""
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication, QMessageBox
+
+    def soon(title: str) -> None:
+        def press_it() -> None:
+            box = next(
+                (w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()), None
+            )
+            if box is None:
+                QTimer.singleShot(20, press_it)
+            else:
+                next(button for button in box.buttons() if button.text().replace("&", "") == title).click()
+
+        QTimer.singleShot(20, press_it)
+
+    return soon
+
+
+@pytest.fixture
 def until(qtbot: Any) -> Callable[[Callable[[], object]], None]:
     """Wait for something to become true, while the window lives on."""
     return lambda true: qtbot.waitUntil(lambda: bool(true()), timeout=WAIT)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,27 +37,6 @@ panel.state.events.accepted.connect(lambda accepted: print("accepted", flush=Tru
 panel.controller.accepting.start()
 napari.run()
 """
-
-
-@pytest.fixture
-def answer() -> Callable[[str], None]:
-    """Presses a button of the next question that comes up; the real box, the real button."""
-    from qtpy.QtCore import QTimer
-    from qtpy.QtWidgets import QApplication, QMessageBox
-
-    def soon(title: str) -> None:
-        def press_it() -> None:
-            box = next(
-                (w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()), None
-            )
-            if box is None:
-                QTimer.singleShot(20, press_it)
-            else:
-                next(button for button in box.buttons() if button.text().replace("&", "") == title).click()
-
-        QTimer.singleShot(20, press_it)
-
-    return soon
 
 
 @pytest.fixture

@@ -157,6 +157,8 @@ def test_the_next_start_goes_on_where_the_window_was_killed(
     panel.controller.viewer.add_image(samples("fluorescence")[0].image().data, name="the same under another name")
     until(lambda: panel.state.draft is not None)
     assert panel.kept.isVisible()
+    assert panel.sections["Project"].kept.text().startswith("1 mask that was not accepted takes")
+    assert panel.sections["Project"].look.isVisible()
     press(panel.kept.go_on)
     until(lambda: panel.state.mask is not None)
 
