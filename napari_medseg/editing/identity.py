@@ -1,13 +1,12 @@
 """Telling images apart, by their pixels and where they come from, without keeping anything that tells whose they are.
 
 Images of two patients may have equal pixels: blank ones, phantoms, copies. What was kept of an image is its own if the
-place that it came from is the same, or the file, which keeps its number when it is renamed. If neither is, and there is
-still something at that place, it is another image's. Else the file was moved, or nobody can tell.
+place that it came from is the same, or the file, which keeps its number when it is renamed. If neither is, and the file
+is still at that place, it is another image's. Else the file was moved, or nobody can tell.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
@@ -68,9 +67,12 @@ class Identity:
         place = _covered(kept.get("place") or b"", self.pixels, salt)
         if place == self.place.encode():
             return Kinship.OWN
-        if self.file and hmac.compare_digest(salted(self.file.encode(), salt), kept.get("file") or b""):
+        file = kept.get("file") or b""
+        if self.file and hmac.compare_digest(salted(self.file.encode(), salt), file):
             return Kinship.OWN
-        return Kinship.ANOTHERS if _is_there(place) else Kinship.PERHAPS
+        there = _file_at(place)
+        stays = bool(there) and hmac.compare_digest(salted(there.encode(), salt), file)
+        return Kinship.ANOTHERS if stays else Kinship.PERHAPS
 
 
 def identity_of(layer: Any, whole: int = _WHOLE) -> Identity:
@@ -82,12 +84,7 @@ def identity_of(layer: Any, whole: int = _WHOLE) -> Identity:
     remote = ":/" in str(path)[2:]  # on a server, and not on Windows' disk "C:/"
     at = str(path) if remote else os.path.normcase(os.path.realpath(path))
     part = [noted.get("part", ""), noted.get("part_of", ()), noted.get("channel", 0)]
-    file = ""
-    with contextlib.suppress(OSError, ValueError):
-        found = path.stat()
-        written = found.st_mtime_ns if path.is_file() else ""  # a folder's changes with what is put into it
-        file = json.dumps([found.st_ino, written, *part]) if found.st_ino else ""
-    return Identity(digest_of(layer, whole), json.dumps({"path": at, "part": part}), file)
+    return Identity(digest_of(layer, whole), json.dumps({"path": at, "part": part}), _file(Path(path), part))
 
 
 def digest_of(layer: Any, whole: int = _WHOLE) -> bytes:
@@ -125,8 +122,20 @@ def _covered(content: bytes, pixels: bytes, salt: bytes) -> bytes:
     return bytes(one ^ other for one, other in zip(content, stream, strict=True))
 
 
-def _is_there(place: bytes) -> bool:
+def _file(path: Path, part: Any) -> str:
+    """What a file keeps when it is renamed, as JSON; "" if there is none, or the disk numbers none."""
     try:
-        return Path(json.loads(place)["path"]).exists()
-    except (OSError, ValueError, TypeError, KeyError):  # of no file, or damaged
-        return False
+        found = path.stat()
+    except (OSError, ValueError):
+        return ""
+    written = found.st_mtime_ns if path.is_file() else ""  # a folder's changes with what is put into it
+    return json.dumps([found.st_ino, written, part]) if found.st_ino else ""
+
+
+def _file_at(place: bytes) -> str:
+    """The file that is at a place now."""
+    try:
+        said = json.loads(place)
+        return _file(Path(said["path"]), said["part"])
+    except (ValueError, TypeError, KeyError):  # of no file, or damaged
+        return ""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from napari.layers import Image
 
 from napari_medseg.editing.identity import Identity, identity_of
 from napari_medseg.editing.restoring import read_draft
@@ -117,6 +118,13 @@ def test_a_file_that_was_moved_to_another_disk_goes_on_with_a_copy(
     assert open_(files[0]).state.draft.path == kept
 
 
+def test_so_does_one_at_whose_place_another_file_is_now(files: tuple[Path, Path], moved: Path, open_: Any) -> None:
+    tifffile.imwrite(files[0], IMAGE)
+
+    assert open_(files[0]).state.draft is None
+    assert gone_on(open_(moved)).pixels[5, 5] == 1
+
+
 @pytest.mark.parametrize("copy_first", [True, False])
 def test_what_is_no_more_asked_is_not_offered_again(kept: Path, moved: Path, open_: Any, copy_first: bool) -> None:
     desk, when = open_(moved), kept.stat().st_mtime
@@ -176,8 +184,8 @@ def test_a_mask_whose_image_was_closed_does_not_join_another_one_with_equal_pixe
 
 
 def test_a_large_image_has_its_own_mask_and_not_that_of_another_one(files: tuple[Path, Path], tmp_path: Path) -> None:
-    one, other = (Identity(b"the same", f'{{"path": "{path}"}}') for path in files)
-    moved = Identity(b"the same", '{"path": "elsewhere"}')
+    one, other = (identity_of(Image(IMAGE, metadata={"medseg": {"path": str(path)}})) for path in files)
+    moved = Identity(one.pixels, "{}")
     made = new_folder(tmp_path, one, (40, 50), None, "")
     made.let_go()
 
