@@ -31,8 +31,8 @@ def split(
 ) -> Change:
     """Split the object under two clicks: the first one's part keeps the label, the second one's gets a new one.
 
-    The cut runs through the waist between the clicks, by a watershed on the distance to the border; where there is no
-    waist it runs half-way between them. Parts of the object that neither click touches keep the label.
+    The cut runs through the waist between the clicks (see `waist`); where there is no waist it runs half-way between
+    them. Parts of the object that neither click touches keep the label.
 
     Args:
         mask: labels, (Y, X) or (Z, Y, X); 0 is background.

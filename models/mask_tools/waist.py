@@ -49,19 +49,26 @@ def beyond_the_waist(depth: Depth, clicks: Sequence[tuple[int, ...]], spacing: S
     heights = np.zeros(int(hills.max()))
     np.maximum.at(heights, hills[inside] - 1, depth[inside])
     tree = _highest_passes(hills, depth)
-    way = _way(tree, one, other)
-    passes = list(pairwise(way))
-    piece = _cut(tree, passes)  # each hill on the way with those that lie off it
-    highest = np.zeros(len(way))
-    np.maximum.at(highest, np.argsort(piece[way])[np.searchsorted(np.sort(piece[way]), piece)], heights)
-    lower_side = np.minimum(np.maximum.accumulate(highest)[:-1], np.maximum.accumulate(highest[::-1])[::-1][1:])
-    narrow = np.array([tree[step] for step in passes]) / lower_side
-    at = int(np.argmin(narrow))
-    if narrow[at] >= NECK:
+    narrowest = _narrowest(tree, _way(tree, one, other), heights)
+    if narrowest is None:
         return None
-    side = _cut(tree, [passes[at]])
+    side = _cut(tree, [narrowest])
     beyond = np.asarray(inside & (side == side[other])[hills - 1])
-    return _straight(beyond, depth, float(tree[passes[at]]), clicks, spacing)
+    return _straight(beyond, depth, float(tree[narrowest]), clicks, spacing)
+
+
+def _narrowest(tree: sparse.csr_matrix, way: Sequence[int], heights: npt.NDArray[np.float64]) -> tuple[int, int] | None:
+    """The pass on a way that is lowest against the lower of its two sides; None if none is a waist."""
+    passes = list(pairwise(way))
+    piece = _cut(tree, passes)  # each hill of the way, with those that lie off it
+    number = np.zeros(len(way), int)
+    number[piece[way]] = np.arange(len(way))
+    highest = np.zeros(len(way))
+    np.maximum.at(highest, number[piece], heights)
+    before, after = np.maximum.accumulate(highest), np.maximum.accumulate(highest[::-1])[::-1]
+    shares = np.array([tree[step] for step in passes]) / np.minimum(before[:-1], after[1:])
+    at = int(np.argmin(shares))
+    return passes[at] if shares[at] < NECK else None
 
 
 def _straight(
