@@ -2,9 +2,12 @@
 # make test   set up .venv with the test tools and run the whole suite
 # make lint   format, lint and types
 # make docs   take the screenshots of the user guide anew
+# each with QT=pyqt6 on Qt 6, in .venv-pyqt6
 
 PYTHON ?= python3
-BIN := .venv/bin
+QT ?= pyqt5
+VENV := .venv$(if $(filter-out pyqt5,$(QT)),-$(QT))
+BIN := $(VENV)/bin
 DISPLAY_OR_VIRTUAL = $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1100x24")
 
 # uv leaves compiling to the first import; unless that is kept, each process compiles PyTorch again.
@@ -12,8 +15,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test test-networks test-window test-commands lint docs clean
 
-run: .venv/ready-pyqt5
-	@sh .ci/qt-libraries
+run: $(VENV)/ready-$(QT)
+	@sh .ci/qt-libraries $(BIN)/python
 	@if $(BIN)/python -c 'import sys; from napari_medseg.cli.display import has_display; sys.exit(not has_display())'; then \
 		$(BIN)/medseg open --sample fluorescence; \
 	else \
@@ -24,8 +27,8 @@ run: .venv/ready-pyqt5
 # Apart: torch and an open canvas in one process crash where Mesa draws (see docs/developer.md), and commands are tested
 # where torch is not loaded. Beside each other, with one thread for torch, since each of them waits for its engine or
 # its window a good part of the time.
-test: .venv/ready-pyqt5-test
-	@sh .ci/qt-libraries --virtual-display
+test: $(VENV)/ready-$(QT)-test
+	@sh .ci/qt-libraries $(BIN)/python --virtual-display
 	@$(MAKE) --no-print-directory --jobs=3 --keep-going test-networks test-window test-commands
 
 COMMANDS = $(wildcard tests/napari_medseg/test_cli_*.py)
@@ -40,26 +43,26 @@ test-window:
 test-commands:
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 $(COMMANDS)
 
-lint: .venv/ready-pyqt5-dev
+lint: $(VENV)/ready-$(QT)-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/validate-pyproject pyproject.toml
 	$(BIN)/npe2 validate napari-medseg
-	sh .ci/types
+	sh .ci/types $(BIN)/python
 
-docs: .venv/ready-pyqt5-test
-	@sh .ci/qt-libraries --virtual-display
+docs: $(VENV)/ready-$(QT)-test
+	@sh .ci/qt-libraries $(BIN)/python --virtual-display
 	for script in docs/screenshots_*.py; do $(DISPLAY_OR_VIRTUAL) $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-pyqt6 build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # By uv, for which PyTorch's gigabytes are less work than for pip. Where it gets nothing, as from an
 # index that only pip knows, pip does it.
-.venv/ready-%: pyproject.toml constraints.txt
+$(VENV)/ready-%: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "MedSeg needs Python 3.11 or newer; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt uv \
 		&& $(BIN)/uv pip install --quiet --python $(BIN)/python $(PACKAGES) \
 		|| $(BIN)/python -m pip install --quiet $(PACKAGES)

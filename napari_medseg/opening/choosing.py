@@ -39,7 +39,8 @@ class PartsDialog(QDialog):
         layout.addWidget(QLabel(f"It holds {len(choice.parts)} images. Which of them?", self))
         layout.addWidget(self.titles, 1)
         layout.addWidget(box)
-        self.titles.itemDoubleClicked.connect(lambda _: self.accept())
+        # Once the click is over: a list that goes while it handles one brings Qt 6 down.
+        self.titles.itemDoubleClicked.connect(self.accept, Qt.ConnectionType.QueuedConnection)
         self.titles.itemSelectionChanged.connect(lambda: self.open_button.setEnabled(bool(self._selected())))
         box.accepted.connect(self.accept)
         box.rejected.connect(self.reject)
