@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -18,6 +19,9 @@ FARTHEST = 0.1
 
 _ALONG = 0.01
 """Voxels per voxel by which an axis of the mask may run off the one of the image that it runs along."""
+
+_SAME_SIZE = 1e-3
+"""Share by which voxels may differ in size that are of one size."""
 
 _AS_STORED: tuple[Kind, ...] = ("nifti", "nrrd", "metaimage", "dicom")
 """Formats whose arrays are turned upright by their place, and stay as they are stored where they have none."""
@@ -54,6 +58,36 @@ def check_one_grid(image: MedicalImage, mask: MedicalImage, kinds: tuple[Kind | 
             f"Where the {which} lies in the patient is not in its file, so whether it runs the same way as the other "
             "cannot be told. Export both from one program, with their place."
         )
+
+
+def in_the_images_unit(image: MedicalImage, mask: MedicalImage) -> MedicalImage:
+    """A mask whose NIfTI header names no unit of length, as programs write it that copy no more than the affine.
+
+    Such numbers are taken for mm, which they are not where the image's are of another unit.
+
+    Returns:
+        The mask with its numbers in the unit of its image's header, if its voxels then are as large as the image's; the
+        mask itself else.
+
+    Raises:
+        ImageError: the mask names a unit, and its numbers are those of the image, which names another.
+    """
+    here, there = image.nifti, mask.nifti
+    if here is None or there is None or image.geometry is None or mask.geometry is None or here.unit == there.unit:
+        return mask
+    factor = METRES[here.unit or "mm"] / METRES[there.unit or "mm"]
+    sides, wanted = np.multiply(sorted(mask.geometry.spacing), factor), sorted(image.geometry.spacing)
+    if factor == 1 or not np.allclose(sides, wanted, rtol=_SAME_SIZE):
+        return mask
+    if not (here.unit and not there.unit):
+        said = [f"in {source.unit}" if source.unit else "in no unit, so in mm" for source in (there, here)]
+        raise ImageError(
+            f"The numbers of both headers are the same, but those of the mask are {said[0]}, and those of the image "
+            f"{said[1]}. Put the right unit into the wrong one (xyzt_units), or export the mask again."
+        )
+    affine = np.diag([factor, factor, factor, 1.0]) @ mask.geometry.affine
+    geometry = replace(mask.geometry, affine=affine)
+    return replace(mask, geometry=geometry, spacing=geometry.spacing[-mask.spatial_ndim :])
 
 
 def as_the_image_runs(image: MedicalImage, mask: MedicalImage) -> MedicalImage:

@@ -14,7 +14,7 @@ import numpy as np
 from .errors import ImageError
 from .formats import OpenedImage, open_image, parts
 from .formats.kinds import content_kind
-from .grids import as_the_image_runs, check_one_grid, on_the_grid
+from .grids import as_the_image_runs, check_one_grid, in_the_images_unit, on_the_grid
 from .image import Array, MedicalImage, as_mask
 
 
@@ -94,8 +94,9 @@ def mask_on(path: str | os.PathLike[str], opened: OpenedImage) -> Array:
     """
     path, image = Path(path), opened.image
     kind = content_kind(opened.path) if opened.path else None  # an image that came from no file
-    mask = as_the_image_runs(image, read_placed_mask(path))
+    mask = read_placed_mask(path)
     try:
+        mask = as_the_image_runs(image, in_the_images_unit(image, mask))
         if content_kind(path) == "dicom":
             mask = on_the_grid(image, mask)
         labels, shape = mask.data, image.mask_shape

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib import recfunctions
 
 from ..image import AXES, Array, MedicalImage, is_lazy
+from ..nifti_source import NiftiSource
 from .kinds import stem
 from .nifti_header import read_header
 from .nifti_place import place
@@ -49,7 +50,9 @@ def open_part(path: Path, key: str) -> OpenedImage:
         data = data[..., :3]
         notices += ("Transparency was left out.",)
     spacing = where.spacing[-sum(axis in "ZYX" for axis in axes) :]
-    image = MedicalImage(data, axes, spacing, where.unit, stem(path), geometry, (), *header.time)
+    image = MedicalImage(
+        data, axes, spacing, where.unit, stem(path), geometry, (), *header.time, NiftiSource.of(header.raw)
+    )
     return OpenedImage(
         image,
         str(path),

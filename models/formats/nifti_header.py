@@ -65,8 +65,8 @@ class NiftiHeader:
 
     @property
     def time(self) -> tuple[float, str]:
-        """Step from frame to frame and its unit, see `MedicalImage`; in no unit where the file names none of time."""
-        return known_time(float(self.raw["pixdim"][4]), units(self.raw)[1])
+        """Step from frame to frame and its unit, see `time_of`."""
+        return time_of(self.raw)
 
 
 def units(raw: Nifti1Header) -> tuple[str, str]:
@@ -74,6 +74,11 @@ def units(raw: Nifti1Header) -> tuple[str, str]:
     code = int(raw["xyzt_units"])
     space, time = (unit_codes.label.get(part, "unknown") for part in (code & 7, code & 56))
     return str(space), str(time)
+
+
+def time_of(raw: Nifti1Header) -> tuple[float, str]:
+    """Step from frame to frame and its unit, see `MedicalImage`; in no unit where the file names none of time."""
+    return known_time(float(raw["pixdim"][4]), units(raw)[1])
 
 
 def opened(path: Path) -> IO[bytes]:

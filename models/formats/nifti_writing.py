@@ -10,7 +10,10 @@ import numpy as np
 from ..errors import ImageError
 from ..geometry import Geometry, turn
 from ..image import Array, MedicalImage, as_mask
+from ..nifti_source import NiftiSource
 from ..units import METRES
+from .nifti_header import time_of
+from .nifti_place import place
 
 _SCANNER = 1
 """NIfTI's code for a place in the scanner's, and so in the patient's, space."""
@@ -23,15 +26,24 @@ _LONGEST_IN_1 = 32767
 
 _GZIP_LEVEL = 6
 
+_ROUNDED = 1e-5
+"""Share by which lengths may differ that are the same but for rounding."""
+
 
 def nifti_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
     """The file.
 
-    Its array runs as that of the image's file does (`Geometry.flipped`), and sform and qform are the image's, in mm. A
-    mask of an image without a patient that does not begin at 0 lies at its `origin`, where it lies as NRRD, too. An
-    image that has no place gets none, so that every program treats its mask as it treats the image: voxel sizes only,
-    in mm, or in no unit if the image's is none. The step from frame to frame is the image's, in s or in no unit.
-    NIfTI-2 is written where an axis is too long for NIfTI-1.
+    Its array runs as that of the image's file does (`Geometry.flipped`). The mask of a NIfTI file has that file's
+    header as far as it tells of space and time, to the bit: axes (without channels), sform and qform with their codes,
+    even where they differ or only one is set, voxel sizes, units, also if it names none, the step and the start of
+    time, and the version of NIfTI. So every program, whichever of these it reads, lays the mask on the image.
+
+    Of other images, and where somebody has given the image another spacing than its file has, sform and qform are both
+    the image's place, in mm: of code 1 (scanner) if it is one in the patient. A mask of an image without a patient that
+    does not begin at 0 lies at its `origin`, where it lies as NRRD, too, with code 2 (aligned). An image that has no
+    place gets none: both codes are 0, and voxel sizes are in mm, or in no unit if the image's is none. Time starts at
+    0, and the step from frame to frame is the image's, in s or in no unit. NIfTI-2 is written where an axis is too long
+    for NIfTI-1.
 
     Args:
         mask: labels of the image's `mask_shape`: (Y, X), (Z, Y, X), (T, Y, X) or (T, Z, Y, X).
@@ -42,10 +54,44 @@ def nifti_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
         ImageError: not a mask of this image, or labels over 2147483647.
     """
     labels = _stored(as_mask(mask, image), image)
-    kind = nibabel.Nifti2Image if max(labels.shape) > _LONGEST_IN_1 else nibabel.Nifti1Image
-    file = kind(labels, None)
+    source = image.nifti if image.nifti is not None and _is_said(image.nifti, image, labels.shape) else None
+    labels = labels if source is None else labels.reshape(source.mask_shape)
+    second = max(labels.shape) > _LONGEST_IN_1 or (source is not None and source.version == 2)
+    file = (nibabel.Nifti2Image if second else nibabel.Nifti1Image)(labels, None)
+    file.header.set_intent("label", name="labels")
+    if source is not None:
+        source.write_into(file.header)
+    else:
+        _write_place(file, image, labels.ndim)
+    content: bytes = file.to_bytes()
+    return gzip.compress(content, _GZIP_LEVEL, mtime=0) if ending == ".nii.gz" else content
+
+
+def _is_said(source: NiftiSource, image: MedicalImage, shape: tuple[int, ...]) -> bool:
+    """Whether a header means the image as it is now, whose mask is stored with this shape; it may have been changed."""
+    if [n for n in source.mask_shape if n > 1] != [n for n in shape if n > 1]:
+        return False
+    raw = nibabel.Nifti2Header() if source.version == 2 else nibabel.Nifti1Header()
+    raw.set_data_shape(source.shape)
+    source.write_into(raw)
+    meant = place(raw)
+    if "T" in image.axes and time_of(raw) != (image.time_step, image.time_unit):
+        return False
+    if image.geometry is not None and meant.geometry is not None:
+        stored = image.geometry.stored(_lengths(image))
+        return np.allclose(stored.affine, meant.geometry.affine, rtol=_ROUNDED, atol=_ROUNDED * min(stored.spacing))
+    spacing = meant.spacing[-image.spatial_ndim :]
+    return (
+        image.geometry is meant.geometry
+        and not image.origin
+        and image.unit == meant.unit
+        and np.allclose(image.spacing, spacing, rtol=_ROUNDED)
+    )
+
+
+def _write_place(file: nibabel.Nifti1Pair, image: MedicalImage, ndim: int) -> None:
+    """Place, spacing and time of an image that has no header to be repeated."""
     header = file.header
-    header.set_intent("label", name="labels")
     in_mm = METRES.get(image.unit, 1e-3) / METRES["mm"]
     zyx = (image.spacing[0] if image.spatial_ndim == 3 else image.spacing[-1], *image.spacing[-2:])
     zooms = [length * in_mm for length in zyx[::-1]]
@@ -55,13 +101,11 @@ def nifti_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
         begin = [in_mm * at for at in (*image.origin[::-1], 0.0)[:3]]
         _place(file, Geometry.from_lps(begin, zooms, np.eye(3)), _ALIGNED)
     else:
-        header.set_zooms([*zooms, 1.0][: labels.ndim])
+        header.set_zooms([*zooms, 1.0][:ndim])
     if "T" in image.axes:
         header["pixdim"][4] = image.time_step
     measured = image.geometry is not None or image.unit in METRES
     header.set_xyzt_units("mm" if measured else "unknown", "sec" if image.frame_seconds else "unknown")
-    content: bytes = file.to_bytes()
-    return gzip.compress(content, _GZIP_LEVEL, mtime=0) if ending == ".nii.gz" else content
 
 
 def _place(file: nibabel.Nifti1Pair, geometry: Geometry, code: int) -> None:

@@ -88,6 +88,29 @@ def test_two_series_of_one_patient_lie_over_each_other(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[0], found[1], atol=1e-3)
 
 
+@pytest.mark.parametrize("codes", [(2, 0), (0, 0)])
+def test_a_mask_of_a_layer_has_the_header_of_its_nifti_file_unless_it_shows_something_else(
+    tmp_path: Path, codes: tuple[int, int]
+) -> None:
+    image = nibabel.Nifti1Image(pixels(5, 6, 7, 3), np.diag([2.0, 3, 4, 1]))
+    image.header.set_xyzt_units("micron", "msec")
+    image.header["sform_code"], image.header["qform_code"] = codes
+    image.header["toffset"] = 70
+    nibabel.save(image, tmp_path / "image.nii")
+    (layer,) = made_layers(open_image(tmp_path / "image.nii"))
+    cropped = Image(layer.data[:, 1:], **{**mask_layer_settings(layer), "metadata": layer.metadata})
+    found = []
+    for shown in (layer, cropped):
+        grid = without_pixels(shown)
+        (tmp_path / "mask.nii").write_bytes(nifti_bytes(np.ones(grid.mask_shape, "u1"), grid, ".nii"))
+        found.append(nibabel.load(tmp_path / "mask.nii"))
+    assert found[0].header.get_xyzt_units() == ("micron", "msec")
+    assert found[0].header["toffset"] == 70
+    np.testing.assert_array_equal(found[0].affine, nibabel.load(tmp_path / "image.nii").affine)
+    assert found[1].header.get_xyzt_units() == ("mm", "sec")
+    assert found[1].shape == (5, 6, 6, 3)
+
+
 def test_a_layer_with_another_spacing_keeps_its_first_voxel_and_one_of_another_size_lies_nowhere() -> None:
     geometry = Geometry.from_lps((10, 20, 30), (0.5, 0.5, 3), np.eye(3))
     image = MedicalImage(pixels(4, 6, 5), "ZYX", geometry.spacing, "mm", "ct", geometry)
