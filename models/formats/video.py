@@ -1,7 +1,8 @@
 """Videos (AVI, MP4, MOV, MKV, WEBM) as time series, read frame by frame through PyAV.
 
-Frame n is the n-th that a player shows. It is turned as the file says (phones film upright pictures lying on their
-side), as every player and the usual libraries do; a notice says so.
+Frame n is the n-th that a player shows, or would show if none were missing, where that can be told. It is turned as the
+file says (phones film upright pictures lying on their side), as every player and the usual libraries do; a notice says
+so.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..units import known_time
 from .kinds import stem
 from .opened import OpenedImage, Part
 from .pyramid_tiles import lazily
+from .video_damage import said_missing
 from .video_frames import VideoFrames
 from .video_index import VideoIndex, video_index
 
@@ -28,6 +30,8 @@ _MANY_FRAMES = 100_000
 
 _UNEVEN = 0.1
 """Share by which the time between frames may vary before the user is told."""
+
+_VARIES = "The time between frames varies; the mean is taken, and the number of a frame does not tell its time."
 
 _FEW = 0.05
 """Share of the frames after which there may be a gap in an otherwise even video."""
@@ -45,7 +49,8 @@ def open_part(path: Path, key: str) -> OpenedImage:
 
     Raises:
         ImageError: no frame that can be decoded. When it is computed: the file is gone or was changed. A frame that
-            cannot be decoded is black, and `found` says which.
+            cannot be decoded is black, and `found` says which; so is one that is missing in a Matroska file of constant
+            rate, and a notice says which.
     """
     index = video_index(path)
     frames = VideoFrames(path, index)
@@ -60,6 +65,7 @@ def open_part(path: Path, key: str) -> OpenedImage:
         )
     if frames.turned:
         notices.append(f"The video was filmed at an angle of {frames.turned} degrees, and was turned upright.")
+    notices += said_missing(frames.index.missing, frames.index.lost)
     seconds, uneven = _frame_seconds(frames.index)
     notices += uneven
     axes = "TYX" if len(frames.shape) == 3 else "TYXC"
@@ -81,10 +87,10 @@ def _frame_seconds(index: VideoIndex) -> tuple[float | None, list[str]]:
     longer = np.flatnonzero(steps > max(1.5 * usual, usual + 1.01))
     if 0 < len(longer) <= _FEW * len(steps):
         gap = f"Frames are missing after frame {longer[0] + 1}: the file is damaged there, or the recording paused."
-        return usual * float(index.time_base), [gap]
+        return usual * float(index.time_base), [f"{gap} Later frames have moved up."]
     mean = float(times[-1] - times[0]) / len(steps)
     even = bool((np.abs(steps - mean) <= max(1.01, _UNEVEN * mean)).all())
-    return mean * float(index.time_base), [] if even else ["The time between frames varies; the mean is taken."]
+    return mean * float(index.time_base), [] if even else [_VARIES]
 
 
 def _spacing(aspect: Fraction, notices: list[str]) -> tuple[float, float]:

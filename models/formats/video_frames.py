@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import logging
 import math
 import threading
@@ -91,7 +92,7 @@ class VideoFrames:
             if number in self._kept:
                 self._kept.move_to_end(number)
                 return self._kept[number]
-            if number in self._damage:
+            if number in self._damage or number in self.index.lost:
                 return self._black
             for begin in self._beginnings(number):
                 if begin is not None:
@@ -113,9 +114,9 @@ class VideoFrames:
 
     def _note_damaged(self, number: int) -> None:
         """Note a frame, and those behind it that the decoder has not given either, as far as the next key frame."""
-        at = bisect.bisect_right(self.index.keys, number)
+        at, lost = bisect.bisect_right(self.index.keys, number), self.index.lost
         end = min([self._next - 1, len(self.index.times), *self.index.keys[at : at + 1]])
-        self._damage.note(n for n in range(number, max(number + 1, end)) if n not in self._kept)
+        self._damage.note(n for n in range(number, max(number + 1, end)) if n not in self._kept and n not in lost)
         _log.warning("%s: frame %d cannot be decoded", self._path.name, number + 1)
 
     def check(self) -> None:
@@ -128,7 +129,8 @@ class VideoFrames:
             self._begin(0)
             self._failures = 0
             first = [number for number, _ in zip(self._numbers(), range(_CHECKED), strict=False)]
-            whole = first == list(range(len(first)))
+            there = (number for number in range(len(self.index.times)) if number not in self.index.lost)
+            whole = first == list(itertools.islice(there, len(first)))
             if self.index.counted or first != sorted(first) or not (whole or self._failures):
                 self.index = self._counted()
             else:  # frames that are damaged keep their places
@@ -242,17 +244,16 @@ class VideoFrames:
         What it had to make up is left out, and so is what follows a packet that it cannot read or that is lost, up to
         the next key frame: some decoders go on there without a word, on pictures that they have not got.
         """
-        waits, due = False, None
+        waits, due, missing = False, None, self.index.missing
         try:
             for packet in self._container.demux(self._stream):
                 count = self._table.put_right(packet)
-                if count is not None and due is not None and count > due:
-                    self._failures += 1
-                    yield from self._stream.codec_context.decode(None)  # what it holds back
-                    self._stream.codec_context.flush_buffers()
+                untrue, skips = packet.pos in missing.untrue, count is not None and due is not None and count > due
+                if untrue or skips or packet.pos in missing.after:
+                    yield from self._held_back()
                     waits = True
                 due = due if count is None else count + 1
-                waits = waits and not packet.is_keyframe and packet.size > 0
+                waits = waits and (untrue or not packet.is_keyframe) and packet.size > 0
                 if waits:
                     continue
                 try:
@@ -270,6 +271,15 @@ class VideoFrames:
         except (av.FFmpegError, OSError):
             self._failures += 1
             _log.info("%s cannot be read on", self._path.name, exc_info=True)
+
+    def _held_back(self) -> Iterator[Any]:
+        """What the decoder has of frames before a packet that is lost; it then begins anew."""
+        self._failures += 1
+        try:
+            yield from (frame for frame in self._stream.codec_context.decode(None) if not frame.is_corrupt)
+        except av.FFmpegError:
+            _log.info("%s has a packet that cannot be read", self._path.name, exc_info=True)
+        self._stream.codec_context.flush_buffers()
 
     def _first(self) -> Any:
         self._restart()

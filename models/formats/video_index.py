@@ -9,6 +9,7 @@ import itertools
 import logging
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import av
 
 from ..errors import ImageError
 from .video_avi import AviTable, Packets
+from .video_matroska import NOTHING_MISSING, MatroskaBlocks, Missing
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class VideoIndex:
         time_base: seconds.
         said: frames according to the header; 0 if it does not say.
         broken: whether the packets end before the film does.
+        missing: what is missing in a Matroska file; at its times there are frames, too.
     """
 
     times: tuple[int | None, ...]
@@ -43,6 +46,12 @@ class VideoIndex:
     time_base: Fraction
     said: int
     broken: bool
+    missing: Missing = NOTHING_MISSING
+
+    @cached_property
+    def lost(self) -> frozenset[int]:
+        """Numbers of the frames that are not in the file."""
+        return frozenset(number for number, time in enumerate(self.times) if time in self.missing.times)
 
     @property
     def counted(self) -> bool:
@@ -53,13 +62,13 @@ class VideoIndex:
         """The same packets, whose frames come in another order than their times say."""
         known = {time for time in times if time is not None}
         if None in times or len(known) < len(times):
-            return replace(self, times=(None,) * len(times), keys=(0,), seeks=(0,))
+            return replace(self, times=(None,) * len(times), keys=(0,), seeks=(0,), missing=NOTHING_MISSING)
         number = {time: at for at, time in enumerate(times)}
         begins = zip(self.keys, self.seeks, strict=True)
         found = sorted({number[t]: seek for k, seek in begins if (t := self.times[k]) in number}.items())
         found = found if found and found[0][0] == 0 else [(0, self.seeks[0]), *found]
         keys, seeks = zip(*found, strict=True)
-        return replace(self, times=tuple(times), keys=keys, seeks=seeks)
+        return replace(self, times=tuple(times), keys=keys, seeks=seeks, missing=NOTHING_MISSING)
 
     def cut(self, count: int) -> VideoIndex:
         """Only the first frames."""
@@ -100,7 +109,7 @@ def video_index(path: Path) -> VideoIndex:
         raise ImageError(_DAMAGED.format(path.name)) from error
     with container:
         stream = film(container, path)
-        packets, left_out, broken = _packets(container, stream, path.stat().st_size)
+        packets, missing, left_out, broken = _packets(container, stream, path.stat().st_size)
         time_base, said = Fraction(stream.time_base or 1), int(stream.frames or 0) - left_out
         lasts, alone = Fraction(container.duration or 0, av.time_base) / time_base, len(container.streams) == 1
         by_storage = container.format.name == "avi"
@@ -108,19 +117,22 @@ def video_index(path: Path) -> VideoIndex:
         packets, broken = _up_to_the_break(packets), True
     if not packets:
         raise ImageError(f"'{path.name}' holds no frames: its recording was not finished. Copy or record it again.")
-    return _sorted_by_time(packets, VideoIndex((), (0,), (0,), time_base, max(said, 0), broken), by_storage=by_storage)
+    index = VideoIndex((), (0,), (0,), time_base, max(said, 0), broken, missing)
+    return _sorted_by_time(packets, index, by_storage=by_storage)
 
 
-def _packets(container: Any, stream: Any, size: int) -> tuple[Packets, int, bool]:
-    """The packets of a film, how many of them are no frames, and whether they end with half a one or an error."""
+def _packets(container: Any, stream: Any, size: int) -> tuple[Packets, Missing, int, bool]:
+    """The packets of a film, what is missing, how many are no frames, and whether the last is half a one or damaged."""
     packets: Packets = []
     left_out, end = 0, 0
-    table = AviTable(container, stream)
+    table, blocks = AviTable(container, stream), MatroskaBlocks(container, stream)
     try:
-        for packet in container.demux(stream):
+        for packet in container.demux(*blocks.looked_at):
+            if not blocks.is_of_film(packet):
+                continue
             table.put_right(packet)
             if packet.is_corrupt:
-                return packets, left_out, True
+                return *blocks.with_missing(packets), left_out, True
             if packet.size and not packet.is_discard:
                 packets.append((packet.pts, packet.dts, packet.is_keyframe))
                 end = (packet.pos or 0) + packet.size
@@ -128,10 +140,10 @@ def _packets(container: Any, stream: Any, size: int) -> tuple[Packets, int, bool
                 left_out += 1
     except (av.FFmpegError, OSError):
         _log.info("%s breaks off", Path(container.name).name, exc_info=True)
-        return packets, left_out, True
+        return *blocks.with_missing(packets), left_out, True
     if container.format.name == "avi" and end + _CHUNK_HEADER >= size:
         packets = packets[:-1]  # nothing follows it, not even the index: it may be a half
-    return table.with_lost(packets), left_out, False
+    return *blocks.with_missing(table.with_lost(packets)), left_out, False
 
 
 def _up_to_the_break(packets: Packets) -> Packets:
