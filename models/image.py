@@ -18,6 +18,9 @@ from .units import NO_TIME
 AXES = "TZYXC"
 """Axes in their only allowed order: time, plane, row, column, channel."""
 
+PLANE_CALLED = {"Z": "slice", "T": "frame"}
+"""What one plane of those along an axis is called, in all that people read."""
+
 Array = npt.NDArray[Any]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cancelling import Cancel, each_unless
-from ..image import Array, MedicalImage, as_mask
+from ..image import PLANE_CALLED, Array, MedicalImage, as_mask
 from .objects import PlaneObject, plane_objects
 from .outlines import polygons
 
@@ -73,7 +73,7 @@ def coco_json(
 
 
 def _place(index: tuple[int, ...], leading: str) -> dict[str, int]:
-    return {{"T": "frame", "Z": "slice"}[axis]: at for axis, at in zip(leading, index, strict=True)}
+    return {PLANE_CALLED[axis]: at for axis, at in zip(leading, index, strict=True)}
 
 
 def _annotation(number: int, found: PlaneObject, image: int, category: int, shape: tuple[int, int]) -> dict[str, Any]:

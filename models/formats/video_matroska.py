@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from statistics import median
 from typing import Any
+
+import numpy as np
 
 from .video_avi import Packets
 
@@ -135,7 +137,7 @@ def _on_grid(times: list[int], step: Fraction, damaged: frozenset[int]) -> tuple
     """
     places, untrue = _places(times, step)
     span = max(places) - min(places) + 1
-    if len(untrue) > min(span - len(places), _FEW * len(times)):
+    if len(untrue) > span - len(places) or len(untrue) > _FEW * len(times):
         return None  # also of hidden frames, which have the time of a shown one
     if span > 2 * len(times):
         return None
@@ -155,7 +157,7 @@ def _on_grid(times: list[int], step: Fraction, damaged: frozenset[int]) -> tuple
 def _is_longer_at(damaged: frozenset[int], times: list[int]) -> bool:
     """Whether there is more time than usual between the frames before and after damage; odd bytes alone are none."""
     steps = [after - before for before, after in pairwise(sorted(times))]
-    latest, earliest = list(accumulate(times, max)), list(accumulate(reversed(times), min))[::-1]
+    latest, earliest = np.maximum.accumulate(times), np.minimum.accumulate(times[::-1])[::-1]
     return any(earliest[number] - latest[number - 1] > _LONGER * median(steps) for number in damaged)
 
 

@@ -10,7 +10,9 @@ from .selection import ALL, Selection
 from .wording import count
 
 
-def copy_slice(mask: Array, source: int, target: int, selection: Selection = ALL, *, axis: int = 0) -> Change:
+def copy_slice(
+    mask: Array, source: int, target: int, selection: Selection = ALL, *, axis: int = 0, called: str = "slice"
+) -> Change:
     """Copy labels of one slice to another. What is on the target already stays; only its background is drawn on.
 
     Args:
@@ -19,19 +21,20 @@ def copy_slice(mask: Array, source: int, target: int, selection: Selection = ALL
         target: number of the slice that it is copied to.
         selection: the labels that are copied.
         axis: across the slices.
+        called: what people call one: "slice" or "frame".
 
     Raises:
         MaskToolError: there is no such slice, or the mask is no stack of slices.
     """
     if mask.ndim != 3:
-        raise MaskToolError("This mask is a single plane; there is no other slice to copy to.")
+        raise MaskToolError(f"This mask is a single plane; there is no other {called} to copy to.")
     for number in (source, target):
         if not 0 <= number < mask.shape[axis]:
-            raise MaskToolError(f"There is no slice {number}; the mask has slices 0 to {mask.shape[axis] - 1}.")
+            raise MaskToolError(f"There is no {called} {number}; the mask has {called}s 0 to {mask.shape[axis] - 1}.")
     drawn = np.take(mask, source, axis)
     boxes = Selection(selection.labels).find(drawn)
     if not boxes:
-        return Change.nothing(mask, f"Slice {source} has nothing of {selection.called} to copy.")
+        return Change.nothing(mask, f"{called.capitalize()} {source} has nothing of {selection.called} to copy.")
     before = np.take(mask, target, axis)
     wanted = np.isin(drawn, np.array(list(boxes), dtype=drawn.dtype))
     after = np.where(wanted & (before == 0), drawn, before)
@@ -42,7 +45,9 @@ def copy_slice(mask: Array, source: int, target: int, selection: Selection = ALL
     region: Region = tuple(plane)
     size = int(np.count_nonzero(before != after))
     over = f"; {count(kept, 'pixel')} of other labels stayed" if kept else ""
-    said = f"Copied {selection.called} from slice {source} to {target}, {count(size, 'pixel')}{over}."
+    said = f"Copied {selection.called} from {called} {source} to {target}, {count(size, 'pixel')}{over}."
     if size == 0:
-        return Change.nothing(mask, f"Slice {target} has all of {selection.called} that there is room for{over}.")
+        return Change.nothing(
+            mask, f"{called.capitalize()} {target} has all of {selection.called} that there is room for{over}."
+        )
     return Change.between(region, np.expand_dims(before, axis), np.expand_dims(after, axis), said)

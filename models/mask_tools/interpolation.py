@@ -26,6 +26,7 @@ def interpolate(
     axis: int = 0,
     spacing: Sequence[float] = (),
     progress: Progress | None = None,
+    called: str = "slice",
 ) -> Change:
     """Fill the slices between two that have a label, for each label on its own.
 
@@ -40,12 +41,13 @@ def interpolate(
         axis: across the slices.
         spacing: between neighbours along each axis; 1 (pixels) if none is given.
         progress: told after each label.
+        called: what people call a slice: "slice" or "frame".
 
     Raises:
         MaskToolError: the mask is no stack of slices, or the spacing does not fit it.
     """
     if mask.ndim != 3:
-        raise MaskToolError("This mask is a single plane; there are no slices to fill between.")
+        raise MaskToolError(f"This mask is a single plane; there are no {called}s to fill between.")
     steps = checked_spacing(spacing, 3)
     plane_steps = (*steps[:axis], *steps[axis + 1 :])
     slices_seen = 0
@@ -63,11 +65,12 @@ def interpolate(
     region, before, after = edit_each(mask, selection, (0, 0, 0), fill, progress)
     change = Change.between(region, before, after, "")
     if not change:
-        why = "is on no more than one slice; annotate another one" if slices_seen < 2 else "has no gap between slices"
+        alone, whole = f"is on no more than one {called}; annotate another one", f"has no gap between {called}s"
+        why = alone if slices_seen < 2 else whole
         return Change.nothing(mask, f"{selection.called.capitalize()} {why}.")
     others = tuple(other for other in range(3) if other != axis)
     number = int((change.before != change.after).any(axis=others).sum())
-    said = f"Filled {count(number, 'slice')} of {selection.called}, {count(change.pixels, 'pixel')}."
+    said = f"Filled {count(number, called)} of {selection.called}, {count(change.pixels, 'pixel')}."
     return Change(change.region, change.before, change.after, said)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from napari_medseg.models.errors import PromptError
+from napari_medseg.models.image import PLANE_CALLED
 from napari_medseg.models.prompts.prompts import Position
 
-from ..image_layers import mask_shape, pixel_side
+from ..image_layers import axes_of, mask_shape, pixel_side
 
 Plane = tuple[int, ...]
 
@@ -23,17 +24,25 @@ def shown_plane(viewer: Any, image: Any) -> Plane:
     """
     dims = viewer.dims
     if dims.ndisplay != 2:
-        raise PromptError("Prompts are given on slices: leave the 3D view first (the cube below the layer list).")
+        raise PromptError(
+            "Prompts are given on slices or frames: leave the 3D view first (the cube below the layer list)."
+        )
     if tuple(dims.displayed) != (dims.ndim - 2, dims.ndim - 1):
         raise PromptError(
-            "Prompts are given on slices as they were taken: the axes are rolled or transposed now; roll or transpose "
-            "them back (the buttons below the layer list)."
+            "Prompts are given on slices or frames as they were taken: the axes are rolled or transposed now; roll or "
+            "transpose them back (the buttons below the layer list)."
         )
     at = np.asarray(image.world_to_data(dims.point))[:-2]
     plane = tuple(int(index) for index in np.round(at))
     if not all(0 <= index < length for index, length in zip(plane, mask_shape(image), strict=False)):
-        raise PromptError(f"'{image.name}' has no slice here; move the slider below the image.")
+        raise PromptError(f"'{image.name}' has no {_called(plane, image)} here; move the slider below the image.")
     return plane
+
+
+def _called(plane: Plane, image: Any) -> str:
+    """What is missing where the sliders are: "slice" or "frame"."""
+    beyond = (not 0 <= at < length for at, length in zip(plane, mask_shape(image), strict=False))
+    return next((PLANE_CALLED[axis] for axis, out in zip(axes_of(image), beyond, strict=False) if out), "plane")
 
 
 def position_in(image: Any, world: Sequence[float]) -> Position:

@@ -350,7 +350,7 @@ def _began_apart(answer: Proposal, asked: Prompts) -> bool:
 
 def _why_nothing(proposed: Region, asked: Prompts) -> str:
     if not proposed.bits.any() and not asked.items[-1].positive:
-        return "Nothing is left of the object on this slice. Click on what it is, or take the last prompt back."
+        return "Nothing is left of the object here. Click on what it is, or take the last prompt back."
     if not proposed.bits.any():
         return "Nothing was found there. Click elsewhere on the object, or draw a box around it."
     if not asked.items[-1].positive:

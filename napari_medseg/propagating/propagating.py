@@ -7,6 +7,7 @@ from typing import Any
 from napari_medseg.models.engine.client import Engine
 from napari_medseg.models.engine.region import Region
 from napari_medseg.models.errors import MedSegError, PromptError
+from napari_medseg.models.image import PLANE_CALLED
 from napari_medseg.models.prompts.propagation import Followed
 
 from ..background import Background
@@ -32,12 +33,9 @@ KNOWN = "napari_medseg.models.engine.propagator:known"
 CONFIRMED = 4
 """Slices at most that are taken to show how the object looks: the shown one, and those behind it that have it."""
 
-CALLED = {"Z": "slice", "T": "frame"}
-"""What a plane along an axis is called."""
-
 NO_IMAGE = "Open an image first."
 FLAT = "This image is a single plane; there are no other slices or frames to propagate to."
-NO_MASK = "There is no mask yet: draw the object on one slice, with a prompt or the brush."
+NO_MASK = "There is no mask yet: draw the object on one slice or frame, with a prompt or the brush."
 
 
 class Propagating:
@@ -130,7 +128,7 @@ class Propagating:
         plane = shown_plane(self.viewer, image)
         axes = self.along()
         axis = axes.index(self._state.propagate_along)
-        called = CALLED[axes[axis]]
+        called = PLANE_CALLED[axes[axis]]
         begun = region_of(mask.layer.data[plane] == label)
         if not begun.bits.any():
             raise PromptError(

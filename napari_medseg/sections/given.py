@@ -9,13 +9,13 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QSizePolicy, QTreeWidget, QTreeWidgetItem, QWidget
 
+from napari_medseg.models.image import PLANE_CALLED
 from napari_medseg.models.prompts.prompts import Prompt
 
 from ..controller import PanelController
 from ..image_layers import axes_of
 from ..prompting.answering import NAMES
 from ..prompting.overlay import NEGATIVE, POSITIVE
-from ..propagating.propagating import CALLED
 from .binding import follow
 from .icons import drawn, swatch
 
@@ -83,5 +83,5 @@ def in_words(prompt: Prompt, image: Any) -> str:
     """What a prompt is, and on which slice and frame of an image it was given."""
     what = NAMES[type(prompt)] if prompt.positive else f"{NAMES[type(prompt)]}: not the object"
     axes = axes_of(image)[:-2] if image is not None and prompt.plane else ""
-    places = [f"{CALLED[axis]} {at}" for axis, at in zip(axes, prompt.plane, strict=False)]
+    places = [f"{PLANE_CALLED[axis]} {at}" for axis, at in zip(axes, prompt.plane, strict=False)]
     return ", ".join([what, *places])

@@ -7,13 +7,17 @@ from functools import partial
 
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
+from napari_medseg.models.image import PLANE_CALLED
+
 from ..controller import PanelController
 from ..propagating import BACKWARD, BOTH, FORWARD
 from .binding import button, follow, picker, text
 
 KEYS = {FORWARD: "G", BACKWARD: "Shift+G", BOTH: "Ctrl+Shift+G"}
 TITLES = {BACKWARD: "◀ Back", BOTH: "◀ Both ▶", FORWARD: "Onward ▶"}
-WAYS = {FORWARD: "to the slices after it", BACKWARD: "to the slices before it", BOTH: "both ways"}
+WAYS = {FORWARD: "to the {}s after it", BACKWARD: "to the {}s before it", BOTH: "both ways"}
+"""For the name of a plane."""
+
 ALONG = {"Z": "Through the slices", "T": "Through time"}
 
 
@@ -24,7 +28,7 @@ class PropagatingSection(QWidget):
         super().__init__()
         self._state, self._propagating = controller.state, controller.propagating
         self.ways = {steps: self._way(steps) for steps in TITLES}
-        self.cancel = button(self, "Cancel", "Stop; the slices that are drawn stay", self._propagating.cancel)
+        self.cancel = button(self, "Cancel", "", self._propagating.cancel)
         self.along = picker(self, "Which way to go; the slider that was moved last is the usual one")
         self.most = QSpinBox(self)
         self.most.setRange(0, 100_000)
@@ -32,13 +36,12 @@ class PropagatingSection(QWidget):
         self.most.setPrefix("up to ")
         self.most.setToolTip("How many slices or frames to draw in each direction at most")
         self.replace = QCheckBox("Draw anew", self)
-        self.replace.setToolTip("Draw anew where a slice has this label already; else it stops there")
         self.about = text(self, "progress")
         self._lay_out()
         self.along.activated.connect(lambda row: setattr(self._state, "propagate_along", self.along.itemData(row)))
         self.most.valueChanged.connect(lambda most: setattr(self._state, "propagate_most", most))
         self.replace.toggled.connect(lambda on: setattr(self._state, "propagate_replace", on))
-        follow(self._state, self._show, "propagating", "propagate_blocked")
+        follow(self._state, self._show, "propagating", "propagate_blocked", "propagate_along")
         follow(self._state, self._show_choices, "propagate_most", "propagate_replace")
         follow(self._state, self._list_axes, "propagate_along", "image", "image_usable")
 
@@ -67,9 +70,13 @@ class PropagatingSection(QWidget):
 
     def _show(self) -> None:
         busy, blocked = bool(self._state.propagating), self._state.propagate_blocked
+        called = PLANE_CALLED.get(self._state.propagate_along, PLANE_CALLED["Z"])
         for steps, made in self.ways.items():
             made.setEnabled(not busy and not blocked)
-            made.setToolTip(blocked or f"Carry the picked label of this slice on {WAYS[steps]} ({KEYS[steps]})")
+            way = WAYS[steps].format(called)
+            made.setToolTip(blocked or f"Carry the picked label of this {called} on {way} ({KEYS[steps]})")
+        self.cancel.setToolTip(f"Stop; the {called}s that are drawn stay")
+        self.replace.setToolTip(f"Draw anew where a {called} has this label already; else it stops there")
         self.about.setText(self._state.propagating)
         self.about.setVisible(busy)
         self.cancel.setVisible(busy)

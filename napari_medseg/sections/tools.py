@@ -67,12 +67,9 @@ class ToolsSection(QWidget):
 
     def _button(self, tool: Tool) -> QToolButton:
         made = QToolButton(self)
-        keys = QKeySequence(tool.key).toString(QKeySequence.SequenceFormat.NativeText)
-        made.setToolTip(f"<b>{tool.title}</b> ({keys})<br>{tool.tip}")
         made.setCheckable(True)
         made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         made.setIconSize(QSize(ICON, ICON))
-        made.setAccessibleName(tool.title)
         made.clicked.connect(lambda _checked: self._pressed(tool))
         return made
 
@@ -116,8 +113,10 @@ class ToolsSection(QWidget):
         self._show()
 
     def _show(self) -> None:
-        state, tool = self._state, TOOLS.get(self._state.tool)
+        state, tools = self._state, {name: tool.along(self._tools.called()) for name, tool in TOOLS.items()}
+        tool = tools.get(state.tool)
         for name, made in self.buttons.items():
+            _name(made, tools[name])
             on = {"clicks": bool(state.tool_asks), "brush": state.paint_range is not None}
             picked = name == state.tool
             kind = TOOLS[name].kind
@@ -218,3 +217,9 @@ class ToolsSection(QWidget):
         row = Container(widgets=ends, layout="horizontal", labels=False, label="Brightness")
         row.native.layout().setContentsMargins(0, 0, 0, 0)
         return row
+
+
+def _name(made: QToolButton, tool: Tool) -> None:
+    keys = QKeySequence(tool.key).toString(QKeySequence.SequenceFormat.NativeText)
+    made.setToolTip(f"<b>{tool.title}</b> ({keys})<br>{tool.tip}")
+    made.setAccessibleName(tool.title)

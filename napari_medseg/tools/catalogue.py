@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from napari_medseg.models import mask_tools
+from napari_medseg.models.image import PLANE_CALLED
 from napari_medseg.models.mask_tools import Change, Selection
 
 from .place import PIXELS, Place
@@ -46,7 +47,7 @@ class Tool:
 
     Attributes:
         name: by which it is asked for.
-        title: for people, and of its step in the undo history.
+        title: for people, and of its step in the undo history; of "stack" in the words for slices, see `along`.
         tip: what it does, for the tooltip.
         key: Qt's name of the keys that use it.
         parameters: what it asks for.
@@ -64,6 +65,13 @@ class Tool:
     work: Callable[..., Change] | None = None
     parameters: tuple[Parameter, ...] = ()
     asks: tuple[str, ...] = ()
+
+    def along(self, called: str) -> Tool:
+        """The tool in the words for a stack whose planes are called "slice" or "frame"."""
+        if self.kind != "stack":
+            return self
+        title, tip = (words.replace(PLANE_CALLED["Z"], called) for words in (self.title, self.tip))
+        return replace(self, title=title, tip=tip)
 
     def defaults(self) -> dict[str, Any]:
         """What is chosen at first."""
@@ -108,13 +116,17 @@ def _shaped(
 
 def _interpolate(place: Place, selected: Selection, _values: Values, progress: Progress) -> Change:
     assert place.across is not None
-    return mask_tools.interpolate(place.pixels, selected, axis=place.across, spacing=place.spacing, progress=progress)
+    across, called = place.across, place.called
+    return mask_tools.interpolate(
+        place.pixels, selected, axis=across, spacing=place.spacing, progress=progress, called=called
+    )
 
 
 def _copy(by: int) -> Callable[..., Change]:
     def copy(place: Place, selected: Selection, _values: Values, _progress: Progress) -> Change:
         assert place.across is not None
-        return mask_tools.copy_slice(place.pixels, place.shown, place.shown + by, selected, axis=place.across)
+        source, target = place.shown, place.shown + by
+        return mask_tools.copy_slice(place.pixels, source, target, selected, axis=place.across, called=place.called)
 
     return copy
 

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from napari_medseg.models.errors import MedSegError
+from napari_medseg.models.image import PLANE_CALLED
 from napari_medseg.models.mask_tools import MaskToolError
 
 from ..background import Background
 from ..editing import Editing
+from ..image_layers import axes_of
 from ..masks import Mask, Masks
 from ..state import PanelState
 from .brightness import LimitedBrush, shown_brightness
@@ -79,7 +81,7 @@ class MaskTools:
 
     def run(self, name: str, **values: Any) -> None:
         """Run a tool with the chosen values, some of which may be given here."""
-        tool, mask = TOOLS[name], self._mask()
+        tool, mask = TOOLS[name].along(self.called()), self._mask()
         if mask is None:
             return
         label = int(mask.layer.selected_label) if self.label_only and tool.kind != "clicks" else None
@@ -126,6 +128,15 @@ class MaskTools:
         """Number of axes that tools work along: 3 for a volume, unless they keep to slices."""
         place = self._seen()
         return 2 if place is None or place.across is None or self.extent != "volume" else 3
+
+    def called(self) -> str:
+        """What one plane of the current mask's stack is called: "frame" in a film of planes, "slice" else."""
+        mask = self._masks.current()
+        try:
+            axes = "" if mask is None else axes_of(mask.image)
+        except MedSegError:
+            axes = ""
+        return PLANE_CALLED["T" if "T" in axes and "Z" not in axes else "Z"]
 
     def has_slices(self) -> bool:
         """Whether the current mask is a volume."""

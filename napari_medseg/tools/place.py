@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_medseg.models.image import PLANE_CALLED
 from napari_medseg.models.mask_tools import Change, MaskToolError, Region
 
 from ..image_layers import axes_of, spacing_of
@@ -30,6 +31,7 @@ class Place:
         unit: of `spacing`; "pixel" if nobody knows a length.
         across: the axis of `pixels` across slices; None for a plane.
         shown: number of the slice that is shown; 0 for a plane.
+        called: what people call one of its slices: "slice" or "frame".
     """
 
     mask: Mask
@@ -39,6 +41,7 @@ class Place:
     unit: str
     across: int | None
     shown: int
+    called: str = PLANE_CALLED["Z"]
 
     @property
     def pixels(self) -> npt.NDArray[Any]:
@@ -139,7 +142,7 @@ def stack(mask: Mask, viewer: Any) -> Place:
         raise MaskToolError("This mask is a single plane; there are no other slices or frames.")
     time = axes.index("T")
     index = tuple(slice(None) if axis == time else number for axis, number in enumerate(whole.index))
-    return Place(mask, whole.data, index, (1.0, *whole.spacing), whole.unit, 0, at[time])
+    return Place(mask, whole.data, index, (1.0, *whole.spacing), whole.unit, 0, at[time], PLANE_CALLED["T"])
 
 
 def _shown(mask: Mask, viewer: Any) -> tuple[str, tuple[int, ...]]:

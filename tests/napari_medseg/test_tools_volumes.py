@@ -164,6 +164,46 @@ def test_frames_of_a_film_of_planes_are_no_volume_but_can_be_filled_between(draw
     assert (desk.pixels[:, 5:15, 5:15] == 1).all()
 
 
+def test_in_a_film_of_planes_tools_speak_of_frames(draw: Any) -> None:
+    film = np.zeros((4, 30, 30), np.uint8)
+    film[0, 5:15, 5:15] = film[3, 5:15, 5:15] = 1
+    desk = draw(film, axis_labels=("t", "y", "x"))
+    desk.viewer.dims.set_current_step(0, 3)
+    said = [desk.run(name) for name in ("copy_next", "copy_previous", "interpolate", "interpolate")]
+    assert said == [
+        "There is no frame 4; the mask has frames 0 to 3.",
+        "Copied label 1 from frame 3 to 2, 100 pixels.",
+        "Filled 1 frame of label 1, 100 pixels.",
+        "Label 1 has no gap between frames.",
+    ]
+    assert desk.editing.can_undo == "Fill between frames"
+    desk.viewer.dims.set_current_step(0, 1)
+    film[:] = 0
+    desk.mask.layer.data = film
+    assert desk.run("copy_next") == "Frame 1 has nothing of label 1 to copy."
+    assert desk.run("interpolate") == "Label 1 is on no more than one frame; annotate another one."
+
+
+def test_buttons_name_what_the_image_has_slices_or_frames(panel_on: Any, press: Any) -> None:
+    mask = np.ones((3, 20, 20), np.uint8)
+    panel = panel_on(mask, axis_labels=("t", "y", "x"))
+    section, viewer = panel.sections["Mask tools"], panel.controller.viewer
+    propagating = panel.sections["Propagate"]
+
+    def said() -> str:
+        tools = [section.buttons[name] for name in ("copy_previous", "copy_next", "interpolate")]
+        made = [*tools, *propagating.ways.values(), propagating.cancel, propagating.replace]
+        return " ".join([*(one.toolTip() for one in made), section.asks.text(), section.apply.text()])
+
+    press(section.buttons["interpolate"])
+    assert "Fill the frames between" in said()
+    assert "slice" not in said()
+    viewer.add_image(np.zeros(mask.shape, np.uint8), name="volume")
+    viewer.add_labels(mask.copy(), name="volume mask")
+    assert "Fill the slices between" in said()
+    assert "frame" not in said()
+
+
 @pytest.mark.parametrize(("axes", "extent"), [("tyx", "volume"), ("zyx", "slice")])
 def test_a_part_that_is_split_off_gets_a_label_that_no_other_slice_or_frame_has(
     draw: Any, axes: str, extent: str

@@ -100,8 +100,8 @@ def test_the_mask_of_a_series_has_its_step_in_every_format(tmp_path: Path, key: 
     known = unit != "unknown"
     if key == "nifti":
         header = nibabel.load(path).header
-        assert header.get_zooms()[3] == pytest.approx(expected)
-        assert header.get_xyzt_units() == ("mm", "sec" if known else "unknown")
+        assert header.get_zooms()[3] == pytest.approx(step)
+        assert header.get_xyzt_units() == ("mm", unit)  # as the image's file says it
     elif key in ("nrrd", "metaimage"):
         assert sitk.ReadImage(str(path)).GetSpacing()[3] == pytest.approx(expected)
     elif key == "ome-tiff":
