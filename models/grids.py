@@ -61,7 +61,7 @@ def check_one_grid(image: MedicalImage, mask: MedicalImage, kinds: tuple[Kind | 
 
 
 def in_the_images_unit(image: MedicalImage, mask: MedicalImage) -> MedicalImage:
-    """A mask whose NIfTI header names no unit of length, as programs write it that copy no more than the affine.
+    """A mask whose header names no unit of length, as programs write it that copy no more than the numbers.
 
     Such numbers are taken for mm, which they are not where the image's are of another unit.
 
@@ -72,8 +72,10 @@ def in_the_images_unit(image: MedicalImage, mask: MedicalImage) -> MedicalImage:
     Raises:
         ImageError: the mask names a unit, and its numbers are those of the image, which names another.
     """
-    here, there = image.nifti, mask.nifti
-    if here is None or there is None or image.geometry is None or mask.geometry is None or here.unit == there.unit:
+    here, there = image.header, mask.header
+    if here is None or there is None or here.unit == there.unit:
+        return mask
+    if image.geometry is None or mask.geometry is None:
         return mask
     factor = METRES[here.unit or "mm"] / METRES[there.unit or "mm"]
     sides, wanted = np.multiply(sorted(mask.geometry.spacing), factor), sorted(image.geometry.spacing)
@@ -83,7 +85,7 @@ def in_the_images_unit(image: MedicalImage, mask: MedicalImage) -> MedicalImage:
         said = [f"in {source.unit}" if source.unit else "in no unit, so in mm" for source in (there, here)]
         raise ImageError(
             f"The numbers of both headers are the same, but those of the mask are {said[0]}, and those of the image "
-            f"{said[1]}. Put the right unit into the wrong one (xyzt_units), or export the mask again."
+            f"{said[1]}. Put the right unit into the wrong one (in NIfTI: xyzt_units), or export the mask again."
         )
     affine = np.diag([factor, factor, factor, 1.0]) @ mask.geometry.affine
     geometry = replace(mask.geometry, affine=affine)

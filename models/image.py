@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .errors import ImageError
 from .geometry import Geometry
+from .itk_source import ItkSource
 from .memory import check_fits_in_memory
 from .nifti_source import NiftiSource
 from .units import NO_TIME
@@ -40,7 +41,8 @@ class MedicalImage:
             that say so without a patient; () at 0, or with a geometry.
         time_step: from one frame along T to the next, in `time_unit`; 1 without T.
         time_unit: "s", or "frame" where nobody knows how long the step is.
-        nifti: how the header of a NIfTI file says all of this, for masks in that format; None for other files.
+        header: how the header of a NIfTI, NRRD or MetaImage file says all of this, for masks in such a format; None for
+            others.
 
     Raises:
         ImageError: no pixels, axes that do not fit the array, a spacing that is not positive and finite or not that of
@@ -57,7 +59,7 @@ class MedicalImage:
     origin: tuple[float, ...] = ()
     time_step: float = 1.0
     time_unit: str = NO_TIME
-    nifti: NiftiSource | None = None
+    header: NiftiSource | ItkSource | None = None
 
     def __post_init__(self) -> None:
         data = self.data if is_lazy(self.data) else np.asarray(self.data)

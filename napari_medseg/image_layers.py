@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 METADATA_KEY = "medseg"
 """Key in `layer.metadata` of what the file says: "axes", "spacing", "unit", "path" and "part" of the whole image, the
 "shape" of its masks, its "geometry" (see `models.geometry`, or None) and "origin" (see `MedicalImage`), the step of
-"time" and its unit, and what a "nifti" header says (likewise), "notices" for the user and what is "found" later (see
+"time" and its unit, and what the "header" says (likewise), "notices" for the user and what is "found" later (see
 `OpenedImage`), the "window" of intensities to be shown, "patient" (a hash, or ""), the "source" that the layers of one
 image share, and this layer's "channel" of so many "channels"."""
 
@@ -275,8 +275,8 @@ def without_pixels(layer: Image) -> MedicalImage:
     spacing, unit, geometry = grid_of(layer, axes)
     origin = origin_of(layer, axes)
     nothing = np.broadcast_to(np.uint8(0), mask_shape(layer))
-    time, nifti = time_of(layer, axes), noted_of(layer).get("nifti")
-    return MedicalImage(nothing, axes, spacing, unit, layer.name, geometry, origin, *time, nifti)
+    time, header = time_of(layer, axes), noted_of(layer).get("header")
+    return MedicalImage(nothing, axes, spacing, unit, layer.name, geometry, origin, *time, header)
 
 
 def axes_of(layer: Image) -> str:

@@ -12,6 +12,7 @@ import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
 from ..errors import ImageError
 from ..geometry import Geometry
 from ..image import AXES, Array, MedicalImage
+from ..itk_source import ItkSource
 from ..memory import check_fits_in_memory
 from ..units import known_time
 from .itk_header import ItkHeader, read_itk_header
@@ -66,8 +67,11 @@ def open_part(path: Path, key: str) -> OpenedImage:
     spacing = spacing[-sum(axis in "ZYX" for axis in axes) :]
     unit = "mm" if header.placed else header.unit
     origin = () if header.placed else tuple(reader.GetOrigin()[: len(spacing)][::-1])
-    time = known_time(reader.GetSpacing()[3], header.time_unit) if "T" in axes else ()
-    image = MedicalImage(numbers, axes, spacing, unit, stem(path), geometry, origin, *time)
+    time, begin = known_time(0, ""), 0.0
+    if "T" in axes:
+        time, begin = known_time(reader.GetSpacing()[3], header.time_unit), float(reader.GetOrigin()[3])
+    said = ItkSource(header.named_unit, begin)
+    image = MedicalImage(numbers, axes, spacing, unit, stem(path), geometry, origin, *time, said)
     return OpenedImage(image, str(path), key, coloured=coloured, notices=notices)
 
 

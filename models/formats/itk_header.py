@@ -41,12 +41,17 @@ class ItkHeader:
         return any(name in self.fields for name in (*_NRRD_PLACE, *_META_PLACE))
 
     @property
-    def unit(self) -> str:
-        """Unit of its lengths: as it says; else mm, for which both formats stand, or "pixel" without any length."""
+    def named_unit(self) -> str:
+        """Unit of its lengths, as it says; "" if it names none, or several."""
         said = self.fields.get("space units") or self.fields.get("units") or self.fields.get("distanceunits", "")
         named = {known_length(1.0, unit)[1] for unit in re.findall(r"[^\s\"]+", said)} - {"pixel"}
-        if len(named) == 1:
-            return named.pop()
+        return named.pop() if len(named) == 1 else ""
+
+    @property
+    def unit(self) -> str:
+        """Unit of its lengths: as it says; else mm, for which both formats stand, or "pixel" without any length."""
+        if self.named_unit:
+            return self.named_unit
         return "mm" if self.placed or {"elementspacing", "spacings"} & self.fields.keys() else "pixel"
 
     @property

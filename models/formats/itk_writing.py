@@ -10,6 +10,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from ..geometry import Geometry, turn
 from ..image import Array, MedicalImage, as_mask
+from ..itk_source import ItkSource
 from ..units import METRES
 
 
@@ -18,8 +19,10 @@ def itk_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
 
     Args:
         mask: labels of the image's `mask_shape`.
-        image: whose place and spacing are written, in mm, and its step of time. An image without a patient has the
-            place of its `origin`, or the format's default; lengths of no unit are written as they are.
+        image: whose place and spacing are written, and its step of time. An image without a patient has the place of
+            its `origin`, or the format's default. Lengths are in mm, or in the unit of the NRRD or MetaImage file that
+            the image is of, since many programs compare the numbers and not the units; those of no unit are written as
+            they are. Likewise time begins where that file says, else at 0.
         ending: ".nrrd" or ".mha".
 
     Raises:
@@ -37,32 +40,43 @@ def itk_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
     elif "T" in image.axes and "Z" not in image.axes:
         labels = labels[..., np.newaxis, :, :]
     file = sitk.GetImageFromArray(np.ascontiguousarray(labels), isVector=False)
+    said = image.header if isinstance(image.header, ItkSource) else ItkSource()
     if geometry is not None:
-        _place(file, geometry, image.time_step)
+        _place(file, geometry, image.time_step, METRES["mm"] / METRES[said.written], said.begin)
     else:
-        in_mm = METRES[image.unit] / METRES["mm"] if image.unit in METRES else 1.0
-        spacing, origin = ([in_mm * at for at in along[::-1]] for along in (image.spacing, image.origin or (0.0,)))
+        in_unit = METRES[image.unit] / METRES[said.written] if image.unit in METRES else 1.0
+        spacing, origin = ([in_unit * at for at in along[::-1]] for along in (image.spacing, image.origin))
         dimension = file.GetDimension()
         spacing = [*spacing, 1.0][:3] if "T" in image.axes else spacing
         file.SetSpacing([*spacing, image.time_step][:dimension])
-        file.SetOrigin([*origin, *[0.0] * dimension][:dimension])
+        file.SetOrigin([*[*origin, 0.0, 0.0, 0.0][:3], said.begin][:dimension])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"mask{ending}"
         sitk.WriteImage(file, str(path), useCompression=True)
         if sitk.Hash(sitk.ReadImage(str(path))) != sitk.Hash(file):  # of a full disk its writer of NRRD says nothing
             raise RuntimeError("the temporary file is incomplete")
         content = path.read_bytes()
-    return _with_time_unit(content, image) if ending == ".nrrd" and file.GetDimension() == 4 else content
+    measured = image.geometry is not None or image.unit in METRES
+    unit, dimension = said.written if measured else "", file.GetDimension()
+    return _with_units(content, unit, dimension, image) if ending == ".nrrd" else _with_unit(content, unit)
 
 
-def _with_time_unit(nrrd: bytes, image: MedicalImage) -> bytes:
-    """An NRRD of four axes that says in what unit its time is, which SimpleITK cannot write."""
-    if image.frame_seconds is None:
+def _with_units(nrrd: bytes, unit: str, dimension: int, image: MedicalImage) -> bytes:
+    """An NRRD that says in what unit its lengths are, if not in mm, and its time, which SimpleITK cannot write."""
+    time = "s" if dimension == 4 and image.frame_seconds is not None else ""
+    if not time and unit in ("mm", ""):
         return nrrd
-    space = "mm" if image.geometry is not None or image.unit in METRES else ""
     head, end, pixels = nrrd.partition(b"\n\n")
-    units = " ".join(f'"{unit}"' for unit in (space, space, space, "s"))
+    units = " ".join(f'"{one}"' for one in (unit, unit, unit, time)[:dimension])
     return head + f"\nspace units: {units}".encode() + end + pixels
+
+
+def _with_unit(meta: bytes, unit: str) -> bytes:
+    """A MetaImage that says in what unit its lengths are, if not in mm."""
+    if unit in ("mm", ""):
+        return meta
+    head, line, rest = meta.partition(b"\nElementType")
+    return head + f"\nDistanceUnits = {unit}".encode() + line + rest
 
 
 def _is_plane(geometry: Geometry) -> bool:
@@ -71,11 +85,19 @@ def _is_plane(geometry: Geometry) -> bool:
     return bool(np.allclose(column, (0, 0, 1)) and np.isclose(geometry.origin[2], 0.0))
 
 
-def _place(file: sitk.Image, geometry: Geometry, time_step: float) -> None:
-    """Origin, spacing and directions in (L, P, S), and the step of time, if there is a fourth axis."""
+def _place(file: sitk.Image, geometry: Geometry, time_step: float, in_unit: float, begin: float) -> None:
+    """Origin, spacing and directions in (L, P, S), and step and begin of time, if there is a fourth axis.
+
+    Args:
+        file: where they go.
+        geometry: of its array.
+        time_step: of the fourth axis.
+        in_unit: what a mm is in the unit of the file.
+        begin: of the fourth axis.
+    """
     dimension = file.GetDimension()
     direction = np.eye(max(dimension, 3))
     direction[:3, :3] = geometry.direction[:, ::-1]
-    file.SetSpacing([*geometry.spacing[::-1], time_step][:dimension])
-    file.SetOrigin([*(float(length) for length in geometry.origin), 0.0][:dimension])
+    file.SetSpacing([*(in_unit * length for length in geometry.spacing[::-1]), time_step][:dimension])
+    file.SetOrigin([*(in_unit * float(length) for length in geometry.origin), begin][:dimension])
     file.SetDirection(direction[:dimension, :dimension].flatten().tolist())

@@ -54,7 +54,8 @@ def nifti_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
         ImageError: not a mask of this image, or labels over 2147483647.
     """
     labels = _stored(as_mask(mask, image), image)
-    source = image.nifti if image.nifti is not None and _is_said(image.nifti, image, labels.shape) else None
+    header = image.header
+    source = header if isinstance(header, NiftiSource) and _is_said(header, image, labels.shape) else None
     labels = labels if source is None else labels.reshape(source.mask_shape)
     second = max(labels.shape) > _LONGEST_IN_1 or (source is not None and source.version == 2)
     file = (nibabel.Nifti2Image if second else nibabel.Nifti1Image)(labels, None)

@@ -90,7 +90,7 @@ def _settings(opened: OpenedImage) -> dict[str, Any]:
         "part": opened.part,
         "geometry": image.geometry,
         "origin": image.origin,
-        "nifti": image.nifti,
+        "header": image.header,
         "notices": opened.notices,
         "found": opened.found,
         "window": opened.window,

@@ -280,7 +280,11 @@ def test_an_nrrd_without_a_patient_begins_where_its_axes_do(tmp_path: Path, endi
     (tmp_path / f"a{ending}").write_bytes("\n".join(lines).encode() + f"\n{data}\n".encode() + bytes(20))
     image = open_image(tmp_path / f"a{ending}").image
     assert (image.origin, image.spacing, image.unit) == ((9, 7), (0.25, 0.5), "um")
-    assert sitk.ReadImage(str(exported(tmp_path, "nrrd", image))).GetOrigin() == pytest.approx((0.007, 0.009))
+    mask = exported(tmp_path, "nrrd", image)
+    assert sitk.ReadImage(str(mask)).GetOrigin() == pytest.approx((7, 9))  # the numbers of the image, in its unit
+    geometry = read_placed_mask(mask).geometry
+    assert geometry is not None
+    assert geometry.origin == pytest.approx((0.007, 0.009, 0))
 
 
 @pytest.mark.parametrize("key", ["nifti", "nrrd", "metaimage", "tiff", "ome-tiff"])

@@ -38,7 +38,7 @@ def test_a_mask_lies_voxel_for_voxel_on_its_source(tmp_path: Path, name: str, en
 
 
 def test_sform_qform_units_and_intent_are_written(tmp_path: Path) -> None:
-    image = replace(read_image(Path(data_path) / "anatomical.nii"), nifti=None)  # as of another format
+    image = replace(read_image(Path(data_path) / "anatomical.nii"), header=None)  # as of another format
     header = nibabel.load(written(tmp_path / "mask.nii", np.ones(image.mask_shape, "u1"), image)).header
     sform, qform = header.get_sform(coded=True), header.get_qform(coded=True)
     assert (sform[1], qform[1]) == (1, 1)
