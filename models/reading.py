@@ -17,6 +17,9 @@ from .formats.kinds import content_kind
 from .grids import as_the_image_runs, check_one_grid, in_the_images_unit, on_the_grid
 from .image import Array, MedicalImage, as_mask
 
+_NEARLY_WHOLE = 0.05
+"""How far all numbers of a mask may be from labels; a map of probabilities has some that are further."""
+
 
 def read_image(path: str | os.PathLike[str], part: str = "") -> MedicalImage:
     """Read an image.
@@ -38,7 +41,8 @@ def read_mask(path: str | os.PathLike[str], part: str = "") -> Array:
     """Read a label mask.
 
     Args:
-        path: an image file whose values are the labels (those of a palette PNG are its indices); a JPEG of one
+        path: an image file whose values are the labels (those of a palette PNG are its indices; those of a NIfTI may be
+            off by the rounding of its slope); a JPEG of one
             object, whose values are rounded to 0 and 255; or an OME-Zarr image with labels, of which the first are
             taken.
         part: which of several images, or labels, in it.
@@ -71,7 +75,7 @@ def read_placed_mask(path: str | os.PathLike[str], part: str = "") -> MedicalIma
     opened = open_image(path, part)
     image = opened.image.loaded()
     if "C" not in image.axes:
-        return image.with_data(as_mask(image.data))
+        return image.with_data(as_mask(_rounded(image.data) if kind == "nifti" else image.data))
     if image.axes == "YXC" and (opened.planar or not opened.coloured):
         # a mask has no channels: planes, which their writer called so
         planes = np.moveaxis(image.data, -1, 0)
@@ -108,6 +112,14 @@ def mask_on(path: str | os.PathLike[str], opened: OpenedImage) -> Array:
         called = Path(opened.path).name or image.name
         raise ImageError(f"'{path.name}' does not fit '{called}'. {error}") from error
     return labels
+
+
+def _rounded(data: Array) -> Array:
+    """Labels of which a NIfTI has real numbers as shorter ones with a slope, which makes 2 into 1.9996."""
+    if data.dtype.kind != "f" or not np.isfinite(data).all():
+        return data
+    whole = np.rint(data)
+    return whole if np.abs(data - whole).max() <= _NEARLY_WHOLE else data
 
 
 def _one_number_a_pixel(data: Array, path: Path) -> Array:

@@ -88,10 +88,12 @@ def _sform(raw: Nifti1Header) -> Affine | None:
 def _qform(raw: Nifti1Header) -> Affine | None:
     if int(raw["qform_code"]) <= 0:
         return None
+    raw = raw.copy()
+    raw["pixdim"][1:4] = np.abs(raw["pixdim"][1:4])  # as all programs take lengths below 0; flips are in the rotation
     try:
         with np.errstate(all="ignore"):
             return np.asarray(raw.get_qform(), np.float64)
-    except (HeaderDataError, ValueError):  # no quaternion of length 1, negative voxel sizes
+    except (HeaderDataError, ValueError):  # no quaternion of length 1
         return np.full((4, 4), np.nan)
 
 
@@ -107,8 +109,8 @@ def _geometry(affine: Affine | None, in_mm: float) -> Geometry | None:
 def _without_place(raw: Nifti1Header, notices: tuple[str, ...], *, broken: bool) -> NiftiPlace:
     lost = "Where it lies in the patient " + ("cannot be told" if broken else "is not in the file")
     x, y, z = (abs(float(length)) for length in raw["pixdim"][1:4])
-    if int(raw["dim"][0]) < 3:
-        z = x
+    if int(raw["dim"][0]) < 3 or (int(raw["dim"][3]) == 1 and not 0 < z < math.inf):
+        z = x  # one slice, of which many programs say no thickness
     if not all(0 < length < math.inf for length in (x, y, z)):
         again = f"{lost}, and its voxel sizes are broken; lengths are in pixels. Export it again to measure in mm."
         return NiftiPlace(None, (1.0, 1.0, 1.0), "pixel", (*notices, again))

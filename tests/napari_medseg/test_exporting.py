@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import imageio.v3 as iio
+import nibabel
 import numpy as np
 import pydicom.data
 import pytest
@@ -162,6 +163,21 @@ def test_a_dicom_slice_becomes_a_dicom_seg_or_lies_in_the_patient_as_nifti(desk:
     np.testing.assert_allclose(read_placed_mask(tmp_path / "out.dcm").geometry.affine[:, 1:], place[:, 1:], atol=1e-3)
     desk.export("coco", tmp_path / "out.coco.json")
     assert json.loads((tmp_path / "out.coco.json").read_text())["images"][0]["file_name"] == "image"
+
+
+def test_a_nifti_in_microns_has_its_mask_in_microns(desk: Exports, tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(np.zeros((110, 80, 2), np.int16), np.diag([-0.5, 0.6, 2, 1]))
+    image.header.set_xyzt_units("micron")
+    image.header["sform_code"] = 4
+    nibabel.save(image, tmp_path / "image.nii")
+    desk.open(tmp_path / "image.nii", "nifti")
+    desk.export("nifti", tmp_path / "mask.nii")
+    mask = nibabel.load(tmp_path / "mask.nii")
+    np.testing.assert_array_equal(mask.affine, nibabel.load(tmp_path / "image.nii").affine)
+    assert (mask.header.get_xyzt_units()[0], int(mask.header["sform_code"])) == ("micron", 4)
+    desk.state.image.scale = np.array(desk.state.image.scale) * 2
+    desk.export("nifti", tmp_path / "mask.nii")
+    assert read_placed_mask(tmp_path / "mask.nii").spacing == pytest.approx((0.004, 0.0012, 0.001))
 
 
 def test_without_a_mask_there_is_nothing_to_export(desk: Exports) -> None:

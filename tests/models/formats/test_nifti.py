@@ -172,7 +172,39 @@ def test_a_mask_is_read_with_its_labels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_mask(nifti(tmp_path / "b.nii.gz", labels.astype("f8"))), labels.T)
 
 
+def test_labels_that_were_saved_as_real_numbers_with_a_slope_are_whole_and_probabilities_are_none(
+    tmp_path: Path,
+) -> None:
+    labels = voxels(6, 5, 4) % 14
+    for values in (labels, labels / 14):
+        image = nibabel.Nifti1Image(values.astype("f4"), UPRIGHT)
+        image.set_data_dtype("i2")
+        nibabel.save(image, tmp_path / "a.nii")
+        if values is labels:
+            assert not np.array_equal(read_image(tmp_path / "a.nii").data, labels.T)
+            np.testing.assert_array_equal(read_mask(tmp_path / "a.nii"), labels.T)
+    with pytest.raises(ImageError, match="not whole numbers"):
+        read_mask(tmp_path / "a.nii")
+
+
 # Where it lies
+
+
+def test_voxel_sizes_below_0_are_taken_as_their_lengths(tmp_path: Path) -> None:
+    path = nifti(tmp_path / "a.nii", voxels(6, 5, 4))
+    patched(patched(path, "sform_code", "h", 0), "pixdim", "4f", -1, -0.5, -0.7, -3)
+    image = read_image(path)
+    assert image.geometry is not None
+    reference = nibabel.load(path).affine
+    np.testing.assert_allclose(image.geometry.stored((4, 5, 6)).ras_affine, reference, atol=1e-6)
+
+
+@pytest.mark.parametrize("thickness", [0.0, np.nan])
+def test_one_slice_without_a_thickness_has_the_size_of_its_pixels(tmp_path: Path, thickness: float) -> None:
+    path = nifti(tmp_path / "a.nii", voxels(6, 5, 1), None)
+    patched(path, "pixdim", "4f", 1, 0.5, 0.7, thickness)
+    image = read_image(path)
+    assert (image.spacing, image.unit) == (pytest.approx((0.7, 0.5)), "mm")
 
 
 @pytest.mark.parametrize(("unit", "in_mm"), [("mm", 1), ("micron", 1e-3), ("meter", 1e3), ("unknown", 1)])
