@@ -11,7 +11,7 @@ import numpy as np
 from .errors import ImageError
 from .formats.kinds import Kind
 from .geometry import Geometry, turn
-from .image import MedicalImage
+from .image import MedicalImage, is_lazy
 from .units import METRES
 
 FARTHEST = 0.1
@@ -114,7 +114,8 @@ def as_the_image_runs(image: MedicalImage, mask: MedicalImage) -> MedicalImage:
     first = mask.data.ndim - 3
     data = turn(mask.data.transpose(*range(first), *(first + order)), against)
     geometry = Geometry(there.affine[:, [*order, 3]]).flip(against, data.shape[first:])
-    return MedicalImage(np.ascontiguousarray(data), mask.axes, geometry.spacing, "mm", mask.name, geometry)
+    data = data if is_lazy(data) else np.ascontiguousarray(data)
+    return MedicalImage(data, mask.axes, geometry.spacing, "mm", mask.name, geometry)
 
 
 def on_the_grid(image: MedicalImage, mask: MedicalImage) -> MedicalImage:

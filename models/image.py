@@ -189,11 +189,8 @@ def as_mask(mask: Array, image: MedicalImage | None = None) -> Array:
         ImageError: another shape, negative or broken labels, or more labels than uint32 holds.
     """
     mask = np.asarray(mask)
-    if image is not None and mask.shape != image.mask_shape:
-        raise ImageError(
-            f"The mask has shape {mask.shape}, but its image needs {image.mask_shape} ({image.axes.replace('C', '')}). "
-            "Nothing was changed; export or resample the mask on the image's own grid."
-        )
+    if image is not None:
+        check_mask_shape(mask.shape, image)
     if mask.size == 0:
         raise ImageError(f"The mask has no pixels: its shape is {mask.shape}.")
     if mask.dtype == bool:
@@ -206,3 +203,31 @@ def as_mask(mask: Array, image: MedicalImage | None = None) -> Array:
     if low < 0 or high > np.iinfo(np.uint32).max:
         raise ImageError(f"The mask has labels from {low} to {high}; allowed are 0 to {np.iinfo(np.uint32).max}.")
     return mask.astype(np.min_scalar_type(int(high)), copy=False)
+
+
+def check_mask_shape(shape: tuple[int, ...], image: MedicalImage) -> None:
+    """Refuse a mask of another shape than the `mask_shape` of its image; says so if it is one of a smaller copy.
+
+    Raises:
+        ImageError: names both shapes.
+    """
+    if shape != image.mask_shape:
+        raise ImageError(
+            f"The mask has shape {shape}, but its image needs {image.mask_shape} ({image.axes.replace('C', '')}). "
+            f"{_which_copy(shape[-2:], image.mask_shape[-2:])}"
+            "Nothing was changed; export or resample the mask on the image's own grid."
+        )
+
+
+def _which_copy(plane: tuple[int, ...], whole: tuple[int, ...]) -> str:
+    """A sentence on a mask that was made at another resolution than that of its image; "" for any other."""
+    if len(plane) != 2 or 0 in plane or plane == whole:
+        return ""
+    smaller = max(plane) < max(whole)
+    long, short = (whole, plane) if smaller else (plane, whole)
+    times = max(long) / max(short)
+    if any(abs(a / times - b) > 2 for a, b in zip(long, short, strict=True)):  # pixels that programs round by
+        return ""
+    if smaller:
+        return f"It was made at a smaller copy of the image, {times:.4g} times smaller: make it at the full size. "
+    return f"It is {times:.4g} times as large: open the image at its full size, which the mask was made at. "

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from .errors import ImageError
 from .formats import OpenedImage, open_image, parts
 from .formats.kinds import content_kind
 from .grids import as_the_image_runs, check_one_grid, in_the_images_unit, on_the_grid
-from .image import Array, MedicalImage, as_mask
+from .image import Array, MedicalImage, as_mask, check_mask_shape, is_lazy
 
 _NEARLY_WHOLE = 0.05
 """How far all numbers of a mask may be from labels; a map of probabilities has some that are further."""
@@ -58,30 +60,8 @@ def read_mask(path: str | os.PathLike[str], part: str = "") -> Array:
 
 def read_placed_mask(path: str | os.PathLike[str], part: str = "") -> MedicalImage:
     """A label mask as `read_mask` reads it, with its axes, spacing and place, to be held against its image's."""
-    path = Path(path)
-    kind = content_kind(path)
-    if kind in ("png", "jpeg"):
-        from .formats.pictures import read_picture
-
-        data = _one_number_a_pixel(read_picture(path, palette="P"), path)
-        return MedicalImage(as_mask(_two_valued(data, path) if kind == "jpeg" else data), "YX", name=path.stem)
-    if kind == "video":
-        raise ImageError(
-            f"'{path.name}' is a video, whose compression blurs labels into each other. Save the mask as TIFF or "
-            "OME-Zarr."
-        )
-    if kind == "ome-zarr" and not part:
-        part = next((one.key for one in parts(path) if one.key.startswith("labels/")), "")
-    opened = open_image(path, part)
-    image = opened.image.loaded()
-    if "C" not in image.axes:
-        return image.with_data(as_mask(_rounded(image.data) if kind == "nifti" else image.data))
-    if image.axes == "YXC" and (opened.planar or not opened.coloured):
-        # a mask has no channels: planes, which their writer called so
-        planes = np.moveaxis(image.data, -1, 0)
-        return MedicalImage(as_mask(planes), "ZYX", (1.0, *image.spacing), image.unit, name=image.name)
-    data = _one_number_a_pixel(image.data, path)
-    return replace(image, data=as_mask(data), axes=image.axes[:-1])
+    mask = _open_mask(Path(path), part).loaded()
+    return mask.with_data(as_mask(mask.data))
 
 
 def mask_on(path: str | os.PathLike[str], opened: OpenedImage) -> Array:
@@ -96,9 +76,61 @@ def mask_on(path: str | os.PathLike[str], opened: OpenedImage) -> Array:
     Raises:
         ImageError: the mask cannot be read, or has another shape or place; the text names both.
     """
-    path, image = Path(path), opened.image
+    path = Path(path)
+    return _laid_on(path, opened, read_placed_mask(path))
+
+
+def lazy_mask_on(path: str | os.PathLike[str], opened: OpenedImage) -> Array:
+    """The same, of which no pixel is read yet where its format allows it, as tiled TIFF and OME-Zarr do.
+
+    Returns:
+        Values of the image's `mask_shape`, for `as_mask`: whether they are labels is known when they are read.
+
+    Raises:
+        ImageError: as `mask_on`, but for values that are no labels. When it is computed: it is damaged there, or has
+            colours.
+    """
+    path = Path(path)
+    return _laid_on(path, opened, _open_mask(path))
+
+
+def _open_mask(path: Path, part: str = "") -> MedicalImage:
+    """A mask with one number a pixel, lazy where its format allows it."""
+    kind = content_kind(path)
+    if kind in ("png", "jpeg"):
+        from .formats.pictures import read_picture
+
+        data = _one_number_a_pixel(read_picture(path, palette="P"), path)
+        return MedicalImage(as_mask(_two_valued(data, path) if kind == "jpeg" else data), "YX", name=path.stem)
+    if kind == "video":
+        raise ImageError(
+            f"'{path.name}' is a video, whose compression blurs labels into each other. Save the mask as TIFF or "
+            "OME-Zarr."
+        )
+    if kind == "ome-zarr" and not part:
+        part = next((one.key for one in parts(path) if one.key.startswith("labels/")), "")
+    opened = open_image(path, part)
+    image = opened.image
+    if "C" not in image.axes:
+        return image.with_data(_each_block(_rounded, image.data)) if kind == "nifti" else image
+    if image.axes == "YXC" and (opened.planar or not opened.coloured):
+        # a mask has no channels: planes, which their writer called so
+        planes = np.moveaxis(image.data, -1, 0)
+        return MedicalImage(planes, "ZYX", (1.0, *image.spacing), image.unit, name=image.name)
+    if image.lazy:
+        pixels: Any = image.data
+        data = pixels.rechunk({-1: -1}).map_blocks(
+            _one_number_a_pixel, path, drop_axis=pixels.ndim - 1, dtype=pixels.dtype
+        )
+    else:
+        data = _one_number_a_pixel(image.data, path)
+    return replace(image, data=data, axes=image.axes[:-1])
+
+
+def _laid_on(path: Path, opened: OpenedImage, mask: MedicalImage) -> Array:
+    """The pixels of a mask, turned as those of its image are."""
+    image = opened.image
     kind = content_kind(opened.path) if opened.path else None  # an image that came from no file
-    mask = read_placed_mask(path)
     try:
         mask = as_the_image_runs(image, in_the_images_unit(image, mask))
         if content_kind(path) == "dicom":
@@ -106,12 +138,18 @@ def mask_on(path: str | os.PathLike[str], opened: OpenedImage) -> Array:
         labels, shape = mask.data, image.mask_shape
         if labels.ndim != len(shape) and [n for n in labels.shape if n > 1] == [n for n in shape if n > 1]:
             labels = labels.reshape(shape)
-        labels = as_mask(labels, image)
+        check_mask_shape(labels.shape, image)
         check_one_grid(image, mask, (kind, content_kind(path)))
     except ImageError as error:
         called = Path(opened.path).name or image.name
         raise ImageError(f"'{path.name}' does not fit '{called}'. {error}") from error
     return labels
+
+
+def _each_block(change: Callable[[Array], Array], pixels: Any) -> Array:
+    """Pixels after a change that keeps their shape and type, not read yet if they are lazy."""
+    changed: Array = pixels.map_blocks(change, dtype=pixels.dtype) if is_lazy(pixels) else change(pixels)
+    return changed
 
 
 def _rounded(data: Array) -> Array:

@@ -27,6 +27,7 @@ class ActivityDock:
         state.events.exporting.connect(lambda share: self._show("MedSeg: exporting", share))
         state.events.queue_share.connect(lambda share: self._show("MedSeg: segmenting a folder", share))
         state.events.opening.connect(lambda said: self._show("MedSeg: opening", 0.0 if said else None))
+        state.events.opening_share.connect(lambda share: self._show("MedSeg: opening", share))
 
     def close(self) -> None:
         """Take the bars away."""

@@ -66,7 +66,6 @@ class PanelController:
         self.link = EngineLink(self.state, self.background)
         self.masks = Masks(viewer, self.state)
         self.opening = Opening(viewer, self.state, self.background)
-        self.mask_file = MaskFile(viewer, self.state, self.masks, self.background)
         self.placing = Placing(self.state, self.masks, self._describe_image)
         self.found_late = ChosenImage(self.state, ["set_data"], self._tell)  # as damaged frames of a film are
         self.editing = Editing(self.state, self.masks, self.background)
@@ -83,6 +82,7 @@ class PanelController:
         )
         self.large = LargeMasks(viewer, self.state, self.masks, self.background)
         self.large.flush = self.editing.flush
+        self.mask_file = MaskFile(viewer, self.state, self.masks, self.large, self.background)
         self.prompting.part_first = self.tools.part_first = self.large.first
         self.measuring = Measuring(viewer, self.state, self.masks, self.editing, self.background)
         self.exporting = Exporting(viewer, self.state, self.masks, self.large, self.background)
@@ -136,6 +136,7 @@ class PanelController:
         """
         self.segmenting.cancel()
         self.found_late.close()
+        self.mask_file.close()
         self.rejoining.close()
         self.placing.close()
         self.large.close()
@@ -152,7 +153,6 @@ class PanelController:
         self.editing.close(lose=lose)
         self.masks.let_go()
         self.viewer = self.segmenting.viewer = self.accepting.viewer = self.doubts.viewer = self.opening.viewer = None
-        self.mask_file.viewer = None
 
     def _reference(self, model: str) -> str:
         return self.ledger.reference(model)  # of the project that is open by then

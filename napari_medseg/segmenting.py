@@ -25,6 +25,8 @@ from .looking import Doubts
 from .masks import Masks
 from .state import PanelState
 
+OPENING = "A mask of a large image is being opened: wait until it is there, or cancel that, and segment then."
+
 
 class Segmenting:
     """One segmentation at a time.
@@ -64,6 +66,9 @@ class Segmenting:
         """
         layer, choice = self._state.image, self._state.choice()
         if layer is None or choice is None or self._state.segmenting is not None:
+            return
+        if is_large(layer) and self._state.opening_share is not None:
+            self._state.notice = OPENING
             return
         self._state.problem = self._state.notice = ""
         self._cancelled = False
@@ -148,8 +153,8 @@ class Segmenting:
     def _show_large(self, layer: Image, folder: MaskFolder, done: Streamed) -> None:
         self._ended()
         said = " ".join(done.notices)
-        self._state.notice = said if done.labels else f"Nothing was found; Edit here lets you draw. {said}".strip()
-        self._large.segmented(layer, folder, done.labels)
+        said = said if done.labels else f"Nothing was found; Edit here lets you draw. {said}".strip()
+        self._large.made(layer, folder, done.labels, said)
 
     def _show(self, layer: Image, pixels: Any, answer: _Answer, model: str) -> None:
         self._ended()

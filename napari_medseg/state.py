@@ -78,6 +78,7 @@ class PanelState(EventedModel):
         image_usable: whether it can be segmented.
         image_notices: what is to be known of it, as its file is: what was resampled, left out or is missing.
         opening: which file is being opened, in words; "" if none is.
+        opening_share: how much of the mask of a large image is opened; None if none is being opened.
         choosing: several images in one file or folder, of which the user has to choose; None if there are none.
         origin: file that the image came from, or its layer's name; stands for the patient if `group` is empty.
         large: whether the image stays in its file and is corrected part by part, or is such a part.
@@ -147,6 +148,7 @@ class PanelState(EventedModel):
     image_usable: bool = False
     image_notices: tuple[str, ...] = ()
     opening: str = ""
+    opening_share: float | None = None
     choosing: Any = None
     origin: str = ""
     large: bool = False

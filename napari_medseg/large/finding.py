@@ -60,9 +60,16 @@ class Found:
 
 
 def find_mask(project: Path, image: Image) -> Found:
-    """The newest whole mask of an image that can be opened; one that cannot be is passed over and left as it is."""
+    """The newest whole mask of an image that can be opened; one that cannot be is passed over and left as it is.
+
+    What a window that was killed has copied of a file is removed.
+    """
     shape, identity, said = mask_shape(image), _identity(image), ""
-    for folder in kept_folders(project, shape, identity):
+    kept = kept_folders(project, shape, identity)
+    for folder in kept:
+        if not folder.whole and folder.model is None:
+            folder.remove()
+    for folder in kept:
         if not folder.whole:
             continue
         try:
@@ -109,6 +116,15 @@ def folder_to_fill(project: Path, image: Image, model: str, answer: str) -> Mask
             folder.hold()
             return folder
     return new_folder(project, identity(), shape, model, answer)
+
+
+def folder_to_copy_to(project: Path, image: Image) -> MaskFolder:
+    """Where a mask from a file shall be copied to; held.
+
+    Raises:
+        WriteError: no permission, no space, ...
+    """
+    return new_folder(project, _identity(image)(), mask_shape(image), None, "", whole=False)
 
 
 def _identity(image: Image) -> Callable[[], Identity]:

@@ -43,7 +43,7 @@ class MaskFolder:
         shape: of the mask.
         model: that made it; None if nobody but the user did.
         answer: what the model answered with, "instances" or "mask".
-        whole: whether the model came to the end.
+        whole: whether the model, or the copy of a file, came to the end.
         largest: label of the whole mask; None if nobody has looked yet.
         edited: parts that were corrected.
         patch: the part that is open for correction; None if none is.
@@ -139,7 +139,14 @@ class MaskFolder:
 
 
 def new_folder(
-    project: Path, image: Identity, shape: Sequence[int], model: str | None, answer: str, labels: Path | None = None
+    project: Path,
+    image: Identity,
+    shape: Sequence[int],
+    model: str | None,
+    answer: str,
+    labels: Path | None = None,
+    *,
+    whole: bool | None = None,
 ) -> MaskFolder:
     """A folder for a mask of an image, held, without labels yet.
 
@@ -150,13 +157,15 @@ def new_folder(
         model: that will make it; None for the user alone.
         answer: "instances" or "mask".
         labels: where they are already; None for in the folder. Only a salted hash of it is kept.
+        whole: whether nothing has to come yet; by default so without a model.
 
     Raises:
         WriteError: no permission, no space, ...
     """
     salt = secrets.token_bytes(16)
     path = project / FOLDER / secrets.token_hex(8)
-    made = MaskFolder(path, salt, image.sealed(salt), tuple(shape), model, answer, whole=model is None)
+    made = MaskFolder(path, salt, image.sealed(salt), tuple(shape), model, answer)
+    made.whole = model is None if whole is None else whole
     if labels is not None:
         made.outside, made._elsewhere, made.whole, made.largest = _place(labels, salt), labels, True, None
     try:

@@ -30,6 +30,7 @@ ZOOM_IN = "Zoom in to where the mask is wrong and press Edit here: that part can
 IN_PART = "This part is corrected as any mask is. Done, or Accept, puts it back into the mask of the whole image."
 SEGMENTING = "A part can be corrected when the segmentation has come to its end, or was cancelled."
 ON_OFFER = "Corrections of this part were kept: go on with them or discard them first. The part stays open."
+KEPT = "The mask before is hidden and kept; Open mask folder ... opens it again, from '{}'."
 OTHER_PROJECT = "Masks of large images stay in the project that they were made in."
 
 
@@ -88,8 +89,8 @@ class LargeMasks:
         """
         return folder_to_fill(self._state.project, image, model, answer)
 
-    def segmented(self, image: Image, folder: MaskFolder, largest: int) -> None:
-        """A model's labels, of which this is the largest, are in the folder: show them.
+    def made(self, image: Image, folder: MaskFolder, largest: int, said: str = "") -> None:
+        """Labels of all of an image, from a model or a file, are in the folder: show them, and say so.
 
         An earlier mask that nobody corrected gives way; a part of it that is open is put back first.
         """
@@ -104,8 +105,10 @@ class LargeMasks:
                 if folder.path.parent != self._state.project / FOLDER:
                     folder.let_go()
                     self._state.notice = OTHER_PROJECT
-                elif self.wholes.show(image, folder, store) is not None:
+                elif (large := self.wholes.show(image, folder, store)) is not None:
                     self._state.image = image
+                    kept = KEPT.format(large.instead_of) if large.instead_of else ""
+                    self._state.notice = f"{said} {kept}".strip()
                 self._describe()
 
             def later() -> None:
@@ -138,7 +141,7 @@ class LargeMasks:
 
         It waits until it is known whether an earlier window left a mask of the image.
         """
-        image = self._whole_of(self._state.image)
+        image = self.image
         if image is None or self._busy:
             return
         if self._state.segmenting is not None:
@@ -353,8 +356,13 @@ class LargeMasks:
 
     def chosen(self) -> LargeMask | None:
         """The mask of the large image that is chosen, or of which a part is; None if it has none."""
-        whole = self._whole_of(self._state.image)
+        whole = self.image
         return None if whole is None else self.wholes.of(whole)
+
+    @property
+    def image(self) -> Image | None:
+        """The large image that is chosen, or of which a part is; None if another one is."""
+        return self._whole_of(self._state.image)
 
     def _whole_of(self, image: Any) -> Image | None:
         """The large image that is chosen, or a part of which is."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari.layers import Image, Labels
 
 from napari_medseg.models.label_store import LabelStore
+from napari_medseg.models.mask_copy import store_on
 
 from ..editing.identity import identity_of
 from ..image_layers import LARGE, mask_shape, without_pixels
@@ -32,12 +33,14 @@ class LargeMask:
         folder: where it is on the disk.
         store: its labels.
         layer: that shows them.
+        instead_of: where the mask is that was there before, if it was kept; None if it was not, or there was none.
     """
 
     image: Image
     folder: MaskFolder
     store: LabelStore
     layer: Labels
+    instead_of: Path | None = None
 
 
 @dataclass(eq=False)
@@ -86,11 +89,8 @@ def mask_to_correct(part: Part) -> Mask:
 
 def begun(project: Path, image: Image) -> tuple[MaskFolder, LabelStore]:
     """An empty mask for whoever draws without a model."""
-    grid = without_pixels(image)
     folder = new_folder(project, identity_of(image, LARGE), mask_shape(image), None, "")
-    where = (grid.axes, grid.spacing, grid.unit, grid.geometry)
-    time = (grid.time_step, grid.time_unit)
-    return folder, LabelStore.create(folder.labels, grid.mask_shape, *where, origin=grid.origin, time=time)
+    return folder, store_on(folder.labels, without_pixels(image))
 
 
 def put_back(part: Part, labels: npt.NDArray[Any], *, objects: bool) -> None:

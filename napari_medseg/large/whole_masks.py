@@ -108,9 +108,10 @@ class WholeMasks:
             self._known.pop(image, None)
             return None
         earlier = self._known.get(image)
-        if earlier is not None:
-            self._give_way(earlier)
+        kept = earlier is not None and self._give_way(earlier, folder)
         large = LargeMask(image, folder, store, pyramid_layer(image, shown_levels(store)))
+        if earlier is not None and kept:
+            large.instead_of = earlier.folder.labels
         self._known[image] = large
         above = max(layers.index(layer) for layer in channels_of(image, layers))
         layers.insert(above + 1, large.layer)
@@ -139,13 +140,19 @@ class WholeMasks:
         self._known.clear()
         self._looking.clear()
 
-    def _give_way(self, earlier: LargeMask) -> None:
-        """A mask that was corrected stays, hidden and on the disk, as does one of another project; another one goes."""
+    def _give_way(self, earlier: LargeMask, new: MaskFolder) -> bool:
+        """Whether an earlier mask stays, hidden and on the disk: one that was corrected, or is of another project.
+
+        So does what a model made if a mask from a file comes in its place: it took its time. Another one goes.
+        """
         layers, folder = self.viewer.layers, earlier.folder
-        if folder.edited or folder.patch is not None or folder.path.parent != self._state.project / FOLDER:
+        corrected = bool(folder.edited) or folder.patch is not None
+        opened = folder.model is not None and new.model is None
+        if corrected or opened or folder.path.parent != self._state.project / FOLDER:
             earlier.layer.visible = False
             folder.let_go()
-            return
+            return True
         if earlier.layer in layers:
             layers.remove(earlier.layer)
         self._background.run(folder.remove)
+        return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Image, Labels
 
-from napari_medseg.models.errors import ImageError
-from napari_medseg.models.formats import OpenedImage, open_image
-from napari_medseg.models.formats.kinds import content_kind
-
 from ..background import Background
-from ..image_layers import file_path, mask_layer_settings, noted_of, without_pixels
+from ..image_layers import mask_layer_settings
+from ..large.large_masks import LargeMasks
 from ..masks import Mask, Masks
 from ..state import PanelState
+from .large_mask_file import LargeMaskFile
+from .one_mask import OfImage
 
 NO_IMAGE = "Open the image first; then open its mask."
-LARGE = (
-    "The mask of a large image is opened with its folder: choose the folder of the image under Folder, and have the "
-    "mask, as .ome.zarr, in the folder of masks that is named there."
-)
-ITSELF = "'{}' is the image itself, and holds no mask. Choose the file or the folder of its mask."
-SEVERAL = "'{}' holds several masks: {}. Choose the folder of one of them; they are in the folder 'labels'."
 GONE = "The image was closed while its mask was read; the mask is not shown."
 
 
@@ -36,35 +28,40 @@ class MaskFile:
         viewer: whose layers hold the image.
         state: what the panel shows; `opening` says what is read.
         masks: where the mask goes.
+        large: where that of a large image goes.
         background: where it is read.
     """
 
-    def __init__(self, viewer: Any, state: PanelState, masks: Masks, background: Background) -> None:
+    def __init__(self, viewer: Any, state: PanelState, masks: Masks, large: LargeMasks, background: Background) -> None:
         self.viewer, self._state, self._masks, self._background = viewer, state, masks, background
+        self._large = LargeMaskFile(viewer, state, large, background)
+
+    def close(self) -> None:
+        """Show nothing any more; half of a copy is removed."""
+        self._large.close()
+        self.viewer = None
+
+    def cancel(self) -> None:
+        """Stop opening the mask of a large image; what is shown stays."""
+        self._large.cancel()
 
     def open(self, path: Path) -> None:
         """Show the mask in a file or a folder on the chosen image, if it lies on it; one that was drawn is hidden."""
         image, state = self._state.image, self._state
         state.problem = state.notice = ""
-        if image is None or state.large:
-            state.problem = LARGE if state.large else NO_IMAGE
+        if image is None:
+            state.problem = NO_IMAGE
             return
-        grid, source, part = without_pixels(image), file_path(image), str(noted_of(image).get("part", ""))
+        if state.large:
+            self._large.open(path)
+            return
         state.opening = f"Opening '{path.name}' ..."
+        of = OfImage.of(image)
 
         def read() -> npt.NDArray[Any]:
             from napari_medseg.models.reading import mask_on
 
-            _check_one_mask(path, source)
-            if source is None or not source.exists():
-                return mask_on(path, OpenedImage(grid, ""))
-            opened = open_image(source, part)
-            try:
-                return mask_on(path, opened)
-            except ImageError:
-                if np.allclose(grid.spacing, opened.image.spacing):
-                    raise
-                return mask_on(path, replace(opened, image=grid))  # exported with the spacing that was set in napari
+            return of.read(path, mask_on)
 
         def ended(problem: str) -> None:
             state.opening, state.problem = "", problem
@@ -80,20 +77,3 @@ class MaskFile:
             return GONE
         self._state.notice = f"'{name}' is the mask of '{image.name}' now, and can be corrected."
         return ""
-
-
-def _check_one_mask(path: Path, image: Path | None) -> None:
-    """Refuse the image itself, whose intensities would be taken for labels, and OME-Zarr images with several labels.
-
-    Raises:
-        ImageError: it is one of these, or nothing that can be opened.
-    """
-    from napari_medseg.models.formats.ome_zarr_metadata import images
-
-    labels: list[str] = []
-    if content_kind(path) == "ome-zarr":
-        labels = [what.removeprefix("labels ") for _, what in images(path) if what.startswith("labels ")]
-    if len(labels) > 1:
-        raise ImageError(SEVERAL.format(path.name, ", ".join(labels)))
-    if not labels and image is not None and image.exists() and path.samefile(image):
-        raise ImageError(ITSELF.format(path.name))

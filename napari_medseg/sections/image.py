@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QProgressBar, QWidget
 
 from napari_medseg.models.formats.kinds import IMAGE_ENDINGS
 
 from ..controller import PanelController
 from ..opening.choosing import PartsDialog
-from .binding import button, follow, picker, text
+from .binding import button, follow, picker, show_share, text
 
 MASK_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha", ".dcm", ".tif", ".tiff", ".png")
 """Of files that masks are kept in, for the file dialog; others can be chosen there, too."""
@@ -39,6 +39,8 @@ class ImageSection(QWidget):
             self._open_mask_folder,
         )
         self.opening = text(self, "status")
+        self.bar = QProgressBar(self)
+        self.cancel = button(self, "Cancel", "Stop; the mask that is shown stays", self._cancel)
         self.dialog: PartsDialog | None = None
         self.group = QLineEdit(self)
         self.group.setToolTip(
@@ -52,13 +54,15 @@ class ImageSection(QWidget):
         form.addRow(_beside(self.open, self.open_folder))
         form.addRow(_beside(self.open_mask, self.open_mask_folder))
         form.addRow(self.opening)
+        form.addRow(_beside(self.bar, self.cancel))
         form.addRow("Patient or file", self.group)
         self.picker.activated.connect(self._picked)
         self.group.textEdited.connect(lambda typed: setattr(self._state, "group", typed))
         follow(self._state, self.list_images, "image")
         self._masks.layers_changed.connect(self.list_images)
         follow(self._state, lambda: self.about.setText(self._state.image_about), "image_about")
-        follow(self._state, self._allow_masks, "image_usable", "large")
+        follow(self._state, self._allow_masks, "image_usable", "opening_share")
+        follow(self._state, self._show_share, "opening_share")
         follow(self._state, self._show_notices, "image_notices")
         follow(self._state, self._show_opening, "opening")
         follow(self._state, self._ask, "choosing")
@@ -97,7 +101,18 @@ class ImageSection(QWidget):
 
     def _allow_masks(self) -> None:
         for opens in (self.open_mask, self.open_mask_folder):
-            opens.setEnabled(self._state.image_usable and not self._state.large)
+            opens.setEnabled(self._state.image_usable and self._state.opening_share is None)
+
+    def _show_share(self) -> None:
+        """Only the masks of large images take so long that they can be cancelled."""
+        share = self._state.opening_share
+        show_share(self.bar, share)
+        self.cancel.setVisible(share is not None)
+        self.cancel.setEnabled(True)  # for the next one
+
+    def _cancel(self) -> None:
+        self._controller.mask_file.cancel()
+        self.cancel.setEnabled(False)
 
     def _ask(self) -> None:
         """Offer what there is to choose from, one file or folder at a time."""

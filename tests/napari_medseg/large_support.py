@@ -12,6 +12,7 @@ from napari_medseg.large.large_masks import LargeMasks
 from napari_medseg.models.formats import open_image
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.opening.layers import made_layers
+from napari_medseg.opening.mask_file import MaskFile
 
 from .editing_support import Desk
 
@@ -36,7 +37,15 @@ class LargeDesk(Desk):
         self.viewer._canvas_size = (600, 800)
         self.large = LargeMasks(self.viewer, self.state, self.masks, self.background)
         self.large.flush = self.editing.flush
+        self.file = MaskFile(self.viewer, self.state, self.masks, self.large, self.background)
         self.image: Image = self.viewer.add_layer(made_layers(open_image(slide))[0])
+
+    def open_mask(self, path: Path) -> None:
+        """Have it opened on the slide, until it is shown or refused."""
+        layers = len(self.viewer.layers)
+        self.file.open(path)
+        self.until(lambda: self.state.opening_share is None)
+        self.until(lambda: self.state.problem or self.state.notice or len(self.viewer.layers) > layers)
 
     def look_at(self, row: float, column: float, zoom: float = 8.0) -> None:
         """Have a pixel of the slide in the middle of the view; at zoom 8, some 150 x 400 pixels are seen."""
@@ -78,6 +87,7 @@ class LargeDesk(Desk):
 
     def close(self, *, lose: bool = False) -> None:
         if self._open:
+            self.file.close()
             self.large.close()
         super().close(lose=lose)
 
@@ -94,5 +104,5 @@ def answer(desk: LargeDesk, value: int, folder: Any = None) -> Path:
     folder = folder or desk.large.folder_for(desk.image, "nuclei", "instances")
     store = LabelStore.create(folder.labels, SHAPE, "YX", STEP, "um", dtype=np.uint32)
     store.write((slice(0, 1500), slice(0, 100)), np.full((1500, 100), value, np.uint32))
-    desk.large.segmented(desk.image, folder, value)
+    desk.large.made(desk.image, folder, value)
     return folder.path

@@ -14,11 +14,13 @@ import zarr
 from qtpy.QtWidgets import QFileDialog
 
 from napari_medseg.image_layers import mask_layer_settings, medical_image, without_pixels
+from napari_medseg.large.large_masks import LargeMasks
 from napari_medseg.masks import Mask
 from napari_medseg.models.formats import open_image
 from napari_medseg.models.writing import write_mask
 from napari_medseg.opening.layers import made_layers
-from napari_medseg.opening.mask_file import GONE, ITSELF, NO_IMAGE, MaskFile
+from napari_medseg.opening.mask_file import GONE, NO_IMAGE, MaskFile
+from napari_medseg.opening.one_mask import ITSELF
 
 from ..models.formats.dicom_support import AXIAL, numbered, series, turned
 from .editing_support import Desk
@@ -32,7 +34,8 @@ class MaskDesk(Desk):
     def __init__(self, project: Path) -> None:
         super().__init__(project, np.zeros((8, 8), np.uint8))
         self.viewer.layers.clear()
-        self.file = MaskFile(self.viewer, self.state, self.masks, self.background)
+        self.large = LargeMasks(self.viewer, self.state, self.masks, self.background)
+        self.file = MaskFile(self.viewer, self.state, self.masks, self.large, self.background)
 
     def show(self, path: Path) -> MaskDesk:
         for layer in made_layers(open_image(path)):
@@ -47,6 +50,12 @@ class MaskDesk(Desk):
     def open(self, path: Path) -> None:
         self.file.open(path)
         self.until(lambda: not self.state.opening)
+
+    def close(self, *, lose: bool = False) -> None:
+        if self._open:
+            self.file.close()
+            self.large.close()
+        super().close(lose=lose)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_a_mask_of_a_single_level_is_not_taken_for_one_that_can_be_painted_on(de
     folder = desk.large.folder_for(desk.image, "nuclei", "instances")
     (tmp_path / "one.ome.zarr").rename(folder.labels)
 
-    desk.large.segmented(desk.image, folder, 0)
+    desk.large.made(desk.image, folder, 0)
     desk.until(lambda: len(desk.viewer.layers) == 2)
 
     assert not desk.viewer.layers[1].editable
@@ -81,7 +81,7 @@ def test_a_new_answer_takes_the_place_of_one_that_nobody_corrected(desk: LargeDe
         folder = desk.large.folder_for(desk.image, "nuclei", "instances")
         store = LabelStore.create(folder.labels, SHAPE, "YX", STEP, "um", dtype=np.uint32)
         store.write((slice(0, 1500), slice(0, 100)), np.full((1500, 100), value, np.uint32))
-        desk.large.segmented(desk.image, folder, value)
+        desk.large.made(desk.image, folder, value)
         desk.until(lambda: len(desk.viewer.layers) > 1 and desk.shown[0][700, 50] == value)
         return folder.path
 

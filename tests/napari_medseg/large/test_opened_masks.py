@@ -1,0 +1,229 @@
+"""Masks of other programs on a large image: copied, shown, corrected; their own files are only read."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_medseg.large.finding import folder_to_copy_to
+from napari_medseg.models import mask_copy
+from napari_medseg.models.label_store import LabelStore, halved
+from napari_medseg.opening.large_mask_file import CANCELLED, GONE, OPENING, SEGMENTING
+from napari_medseg.opening.one_mask import ITSELF
+
+from ..large_support import SHAPE, STEP, LargeDesk, answer, paint
+
+
+@pytest.fixture(autouse=True)
+def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mask_copy, "SIDE", 512)
+
+
+def labels() -> np.ndarray:
+    """A label on the right of the slide."""
+    made = np.zeros(SHAPE, np.uint16)
+    made[:, 1800:] = 5
+    return made
+
+
+def ome_zarr(path: Path, pixels: np.ndarray) -> Path:
+    """Labels in OME-NGFF 0.4, of one size, as other programs write them."""
+    axes = [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "yx"]
+    scale = [{"type": "scale", "scale": list(STEP)}]
+    multiscale = {"version": "0.4", "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+    attributes = {"multiscales": [multiscale], "image-label": {"version": "0.4"}}
+    group = zarr.open_group(path, mode="w", zarr_format=2, attributes=attributes)
+    group.create_array("0", shape=pixels.shape, chunks=(700, 700), dtype=pixels.dtype)[...] = pixels
+    return path
+
+
+def tiled_tiff(path: Path, pixels: np.ndarray) -> Path:
+    """A pyramid of tiles."""
+    with tifffile.TiffWriter(path) as tif:
+        settings: dict[str, Any] = {"tile": (256, 256), "compression": "zlib", "photometric": "minisblack"}
+        tif.write(pixels, subifds=1, metadata={"axes": "YX"}, **settings)
+        tif.write(halved(pixels), subfiletype=1, **settings)
+    return path
+
+
+WRITE = {"mask.ome.zarr": ome_zarr, "mask.ome.tif": tiled_tiff}
+
+
+def content(path: Path) -> dict[Path, str]:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def folders(desk: LargeDesk) -> list[Path]:
+    return sorted((desk.state.project / "large").glob("*"))
+
+
+@pytest.mark.parametrize("name", WRITE)
+def test_a_mask_is_shown_corrected_and_found_again_and_its_own_file_is_only_read(
+    desk: LargeDesk, desks: Any, tmp_path: Path, name: str
+) -> None:
+    path = WRITE[name](tmp_path / name, labels())
+    before = content(path)
+    desk.open_mask(path)
+    assert not desk.state.problem
+    assert f"'{name}' is the mask of 'slide' now" in desk.state.notice
+    np.testing.assert_array_equal(desk.shown[0], labels())
+    assert desk.state.image is desk.image
+
+    desk.edit(700, 1800)
+    paint(desk, 700, 1750)
+    paint(desk, 700, 1770, 4)
+    desk.editing.undo()
+    desk.done()
+    corrected = labels()
+    corrected[desk.whole == 3] = 3
+    assert corrected[700, 1750] == 3
+    np.testing.assert_array_equal(desk.whole, corrected)
+    assert content(path) == before
+    desk.close()
+
+    again = desks()
+    again.until(lambda: len(again.viewer.layers) == 2)
+    np.testing.assert_array_equal(again.shown[0], corrected)
+
+
+def test_steps_in_a_part_of_it_outlive_a_window_that_is_killed(desk: LargeDesk, desks: Any, tmp_path: Path) -> None:
+    desk.open_mask(ome_zarr(tmp_path / "mask.ome.zarr", labels()))
+    desk.edit(700, 1800)
+    paint(desk, 700, 1750)
+    desk.settle()
+    desk.close()
+
+    again = desks()
+    again.until(lambda: again.state.draft is not None)
+    again.recovery.go_on()
+    again.until(lambda: again.pixels.any() and (again.pixels == 3).any())
+    again.done()
+    assert again.whole[700, 1750] == 3
+    assert again.whole[700, 1900] == 5
+
+
+def test_objects_that_are_begun_get_numbers_of_their_own_where_there_are_many(desk: LargeDesk, tmp_path: Path) -> None:
+    many = labels()
+    many[0, :300] = np.arange(300)
+    desk.open_mask(ome_zarr(tmp_path / "mask.ome.zarr", many))
+    desk.edit(700, 900)
+    paint(desk, 700, 900, 77)  # there is a 77 elsewhere
+    desk.done()
+    assert desk.whole[700, 900] == 300
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (np.zeros((1500, 1000), np.uint8), "needs (1500, 2000)"),
+        (np.zeros((750, 1000), np.uint8), "2 times smaller: make it at the full size"),
+        (np.full(SHAPE, 0.5, np.float32), "not whole numbers"),
+        (np.full(SHAPE, -3, np.int16), "labels from -3"),
+    ],
+)
+@pytest.mark.parametrize("name", WRITE)
+def test_what_is_no_mask_of_it_is_refused_and_the_one_in_work_stays(
+    desk: LargeDesk, tmp_path: Path, name: str, pixels: np.ndarray, said: str
+) -> None:
+    if name.endswith("tif"):
+        tifffile.imwrite(tmp_path / name, pixels, tile=(256, 256))
+    else:
+        ome_zarr(tmp_path / name, pixels)
+    desk.edit(700, 900)
+    paint(desk, 700, 900)
+    drawn = desk.mask
+    desk.open_mask(tmp_path / name)
+    assert name in desk.state.problem
+    assert said in desk.state.problem
+    assert not desk.state.opening
+    assert desk.mask is drawn
+    assert desk.state.in_part
+    assert len(folders(desk)) == 1  # the drawn one
+
+
+def test_a_damaged_mask_a_folder_without_one_and_the_image_itself_are_refused(
+    desk: LargeDesk, slide: Path, tmp_path: Path
+) -> None:
+    damaged = ome_zarr(tmp_path / "damaged.ome.zarr", labels())
+    (damaged / "0" / "1.2").write_bytes(b"damaged")
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "letter.txt").write_text("no mask")
+    (tmp_path / "empty").mkdir()
+    for path in (damaged, tmp_path / "letters", tmp_path / "empty", tmp_path / "missing.ome.zarr"):
+        desk.open_mask(path)
+        assert path.name in desk.state.problem
+        assert folders(desk) == []
+    desk.open_mask(slide)
+    assert desk.state.problem == ITSELF.format("slide.ome.zarr")
+    assert len(desk.viewer.layers) == 1
+
+
+def test_a_mask_that_was_corrected_is_kept_and_can_be_opened_again(desk: LargeDesk, tmp_path: Path) -> None:
+    desk.edit(700, 900)
+    paint(desk, 700, 900)
+    path = ome_zarr(tmp_path / "mask.ome.zarr", labels())
+    desk.open_mask(path)  # the part that is open is put back first
+    desk.until(lambda: "hidden and kept" in desk.state.notice)
+    assert not desk.state.in_part
+    np.testing.assert_array_equal(desk.shown[0], labels())
+
+    before = Path(desk.state.notice.partition("from '")[2].partition("'")[0])
+    assert LabelStore.open(before).read()[700, 900] == 3
+    desk.open_mask(before)
+    desk.until(lambda: desk.shown[0][700, 900] == 3)
+    assert len(folders(desk)) == 2  # nobody corrected the other copy, which went
+
+
+def test_what_a_model_made_is_kept_too(desk: LargeDesk, tmp_path: Path) -> None:
+    made = answer(desk, 9)
+    desk.until(lambda: len(desk.viewer.layers) == 2)
+    desk.open_mask(ome_zarr(tmp_path / "mask.ome.zarr", labels()))
+    desk.until(lambda: "hidden and kept" in desk.state.notice)
+    assert str(made) in desk.state.notice
+    assert LabelStore.open(made / "mask.ome.zarr").read()[0, 0] == 9
+
+
+def test_cancelled_it_leaves_nothing(desk: LargeDesk, tmp_path: Path) -> None:
+    path = ome_zarr(tmp_path / "mask.ome.zarr", labels())
+    desk.file.open(path)
+    desk.file.open(path)
+    assert desk.state.problem == OPENING
+    desk.file.cancel()
+    desk.until(lambda: desk.state.opening_share is None)
+    assert desk.state.notice == CANCELLED
+    desk.until(lambda: folders(desk) == [])
+    assert len(desk.viewer.layers) == 1
+
+
+def test_an_image_that_is_closed_meanwhile_gets_no_mask(desk: LargeDesk, tmp_path: Path) -> None:
+    desk.file.open(ome_zarr(tmp_path / "mask.ome.zarr", labels()))
+    desk.viewer.layers.clear()
+    desk.until(lambda: desk.state.opening_share is None)
+    assert desk.state.notice == GONE
+    desk.until(lambda: folders(desk) == [])
+    assert len(desk.viewer.layers) == 0
+
+
+def test_half_of_a_copy_that_a_killed_window_left_is_removed(desk: LargeDesk, desks: Any) -> None:
+    half = folder_to_copy_to(desk.state.project, desk.image)
+    LabelStore.create(half.labels, SHAPE, "YX", STEP, "um")
+    half.let_go()
+    desk.close()
+    again = desks()
+    again.until(lambda: not folders(again))
+    again.until(lambda: not again.large.wholes.awaited(again.image))
+    assert len(again.viewer.layers) == 1
+
+
+def test_while_the_image_is_segmented_none_is_opened(desk: LargeDesk, tmp_path: Path) -> None:
+    desk.state.segmenting = 0.5
+    desk.file.open(ome_zarr(tmp_path / "mask.ome.zarr", labels()))
+    assert desk.state.problem == SEGMENTING
+    assert desk.state.opening_share is None
