@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,25 @@ SIDE = 4 * CHUNK
 MOST = 2**25
 """Pixels that are read at once, unless the file holds more of them in one piece."""
 
+CLASSES = 255
+"""Labels that a mask of classes has at most: one with more of them has objects, each with a number of its own."""
+
+_COUNTED = 2**16
+"""Labels below this are counted; no class has a larger one."""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What was copied.
+
+    Attributes:
+        largest: label; 0 if there is none.
+        objects: whether there are more labels than classes.
+    """
+
+    largest: int
+    objects: bool
+
 
 def copy_mask(
     values: Any,
@@ -36,7 +56,7 @@ def copy_mask(
     called: str,
     progress: Callable[[float], object] | None = None,
     cancel: Cancel | None = None,
-) -> int:
+) -> Copied:
     """Make a store of the values of a mask, of which no more than some rows of squares are in memory.
 
     Labels of 8 bits are kept with 16, and all others with 32: there is room for objects that are added.
@@ -49,25 +69,24 @@ def copy_mask(
         progress: told which share is copied.
         cancel: asked whether to stop.
 
-    Returns:
-        The largest label; 0 if there is none.
-
     Raises:
         ImageError: values that are no labels, or a part that cannot be read.
         WriteError: no permission, no space, ...
         CancelledError: asked to stop.
     """
     store = store_on(target, grid, np.uint16 if values.dtype.itemsize == 1 else np.uint32)
-    largest, pieces = 0, _pieces(values)
+    largest, there, pieces = 0, np.zeros(_COUNTED, np.bool_), _pieces(values)
     for done, piece in enumerate(each_unless(cancel, pieces, "Opening the mask"), 1):
         labels = _labels(_read(values[piece], called), called)
         largest = max(largest, int(labels.max()))
+        if largest < _COUNTED:
+            there[labels] = True
         _write(store, piece, labels)
         if progress is not None:
             progress(done / len(pieces))
     with explained(target):
         sync_tree(target)
-    return largest
+    return Copied(largest, bool(largest >= _COUNTED or np.count_nonzero(there[1:]) > CLASSES))
 
 
 def store_on(target: Path, grid: MedicalImage, dtype: npt.DTypeLike = np.uint16) -> LabelStore:

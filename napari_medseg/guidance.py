@@ -16,7 +16,9 @@ def next_step(state: PanelState) -> str:
     if state.accepting:
         return "Writing your correction to the disk."
     if state.large and not state.in_part:
-        return "This image is large. Press Segment (S), then zoom in and press Edit here to correct a part of its mask."
+        if state.large_mask:
+            return "Zoom in to where the mask is wrong, and press Edit here to correct that part of it."
+        return "This image is large. Press Segment (S), or open a mask of it; then zoom in and press Edit here."
     if state.mask is None:
         return _before_segmenting(state)
     if not state.accepted:

@@ -82,6 +82,7 @@ class PanelState(EventedModel):
         choosing: several images in one file or folder, of which the user has to choose; None if there are none.
         origin: file that the image came from, or its layer's name; stands for the patient if `group` is empty.
         large: whether the image stays in its file and is corrected part by part, or is such a part.
+        large_mask: whether there is a mask of all of it.
         large_about: what to do with it, in words.
         in_part: whether a part of it is open for correction.
         part_busy: whether a part is being opened or put back.
@@ -152,6 +153,7 @@ class PanelState(EventedModel):
     choosing: Any = None
     origin: str = ""
     large: bool = False
+    large_mask: bool = False
     large_about: str = ""
     in_part: bool = False
     part_busy: bool = False

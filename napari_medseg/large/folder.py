@@ -42,7 +42,7 @@ class MaskFolder:
         image: what the image is told by, sealed.
         shape: of the mask.
         model: that made it; None if nobody but the user did.
-        answer: what the model answered with, "instances" or "mask".
+        answer: what the model answered with, or a file holds: "instances" or "mask"; "" if that is not known.
         whole: whether the model, or the copy of a file, came to the end.
         largest: label of the whole mask; None if nobody has looked yet.
         edited: parts that were corrected.

@@ -96,6 +96,7 @@ class LargeMasks:
         """
 
         def look() -> LabelStore:
+            importlib.import_module("pandas")  # or napari's first mask does, for a second, in the window's thread
             folder.whole, folder.largest = True, largest
             folder.note()
             return LabelStore.open(folder.labels)
@@ -189,7 +190,7 @@ class LargeMasks:
         labels = part.before if mask is None else np.array(mask.layer.data)
         changes = 0 if mask is None else mask.changes
         folder = part.of.folder
-        objects = folder.answer == "instances" or (folder.model is None and self._state.own_labels)
+        objects = self._state.own_labels if folder.model is None else folder.answer == "instances"
         part.closing = True
         self._describe()
 
@@ -235,8 +236,7 @@ class LargeMasks:
         self._describe()
 
         def read() -> tuple[MaskFolder, LabelStore, list[Any], npt.NDArray[Any]]:
-            importlib.import_module("pandas")  # or napari's first mask does, for a second, in the window's thread
-
+            importlib.import_module("pandas")  # as above
             folder, store = begun(project, image) if known is None else (known.folder, known.store)
             pixels = [pixels_at(layer, box) for layer in layers]
             labels = store.read(box)
@@ -380,7 +380,7 @@ class LargeMasks:
     def _describe(self) -> None:
         image, part = self._state.image, self._part
         whole = self._whole_of(image)
-        self._state.large = whole is not None
+        self._state.large, self._state.large_mask = whole is not None, self.chosen() is not None
         in_part = part is not None and part.shown and whole is part.of.image
         self._state.in_part = in_part
         awaited = whole is not None and self.wholes.awaited(whole)

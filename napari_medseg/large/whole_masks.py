@@ -113,6 +113,8 @@ class WholeMasks:
         if earlier is not None and kept:
             large.instead_of = earlier.folder.labels
         self._known[image] = large
+        if folder.model is None and folder.answer:  # what it is tells no model that is picked
+            self._state.own_labels = folder.answer == "instances"
         above = max(layers.index(layer) for layer in channels_of(image, layers))
         layers.insert(above + 1, large.layer)
         return large

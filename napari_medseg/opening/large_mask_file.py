@@ -25,9 +25,12 @@ SEGMENTING = "The image is being segmented: wait until that is done, or cancel i
 OPENING = "Another mask is being opened: wait until it is there, or cancel that, and open this one then."
 CANCELLED = "The mask was not opened; nothing was changed."
 GONE = "The image was closed while its mask was opened; the mask is not shown."
-
-_MOST_CLASSES = 255
-"""Labels of a mask with more of them are objects, each with a number that no other one has."""
+KINDS = {
+    "": "It holds no labels.",
+    "mask": "Its labels are taken as classes; if they are objects, tick 'A label for each object' in Prompts.",
+    "instances": "Its labels are taken as objects; if they are classes, untick 'A label for each object' in Prompts.",
+}
+"""By what the labels are, as a folder has it."""
 
 
 @dataclass(eq=False)
@@ -101,7 +104,7 @@ class LargeMaskFile:
             self._state.notice = CANCELLED if there else GONE
             return
         said = f"'{copy.path.name}' is the mask of '{copy.image.name}' now, and can be corrected: zoom in, Edit here."
-        self._large.made(copy.image, folder, largest, said if largest else f"{said} It holds no labels.")
+        self._large.made(copy.image, folder, largest, f"{said} {KINDS[folder.answer]}")
 
     def _ended(self) -> None:
         self._copy = None
@@ -138,9 +141,10 @@ def _copied(copy: _Copy, of: OfImage, project: Path, report: Any) -> tuple[MaskF
     folder = folder_to_copy_to(project, copy.image)
     try:
         asks = copy.stopped.is_set
-        largest = copy_mask(values, folder.labels, of.grid, called=copy.path.name, progress=report, cancel=asks)
+        copied = copy_mask(values, folder.labels, of.grid, called=copy.path.name, progress=report, cancel=asks)
     except BaseException:
         folder.remove()
         raise
-    folder.answer = "instances" if largest > _MOST_CLASSES else ""
-    return folder, largest
+    if copied.largest:
+        folder.answer = "instances" if copied.objects else "mask"
+    return folder, copied.largest

@@ -39,8 +39,10 @@ class ImageSection(QWidget):
             self._open_mask_folder,
         )
         self.opening = text(self, "status")
-        self.bar = QProgressBar(self)
-        self.cancel = button(self, "Cancel", "Stop; the mask that is shown stays", self._cancel)
+        self.copying = QWidget(self)
+        self.bar = QProgressBar(self.copying)
+        self.cancel = button(self.copying, "Cancel", "Stop; the mask that is shown stays", self._cancel)
+        _in_row(QHBoxLayout(self.copying), self.bar, self.cancel)
         self.dialog: PartsDialog | None = None
         self.group = QLineEdit(self)
         self.group.setToolTip(
@@ -54,7 +56,7 @@ class ImageSection(QWidget):
         form.addRow(_beside(self.open, self.open_folder))
         form.addRow(_beside(self.open_mask, self.open_mask_folder))
         form.addRow(self.opening)
-        form.addRow(_beside(self.bar, self.cancel))
+        form.addRow(self.copying)
         form.addRow("Patient or file", self.group)
         self.picker.activated.connect(self._picked)
         self.group.textEdited.connect(lambda typed: setattr(self._state, "group", typed))
@@ -107,7 +109,7 @@ class ImageSection(QWidget):
         """Only the masks of large images take so long that they can be cancelled."""
         share = self._state.opening_share
         show_share(self.bar, share)
-        self.cancel.setVisible(share is not None)
+        self.copying.setVisible(share is not None)
         self.cancel.setEnabled(True)  # for the next one
 
     def _cancel(self) -> None:
@@ -147,6 +149,11 @@ class ImageSection(QWidget):
 def _beside(*widgets: QWidget) -> QHBoxLayout:
     """Widgets in a row, equally wide."""
     row = QHBoxLayout()
+    _in_row(row, *widgets)
+    return row
+
+
+def _in_row(row: QHBoxLayout, *widgets: QWidget) -> None:
+    row.setContentsMargins(0, 0, 0, 0)
     for widget in widgets:
         row.addWidget(widget, 1)
-    return row

@@ -17,7 +17,7 @@ from napari_medseg.models.formats import open_image, pyramid_tiles, tiff, tiff_p
 from napari_medseg.models.formats.opened import OpenedImage
 from napari_medseg.models.image import MedicalImage
 from napari_medseg.models.label_store import LabelStore, halved
-from napari_medseg.models.mask_copy import copy_mask
+from napari_medseg.models.mask_copy import Copied, copy_mask
 from napari_medseg.models.reading import lazy_mask_on
 
 SHAPE = (700, 900)
@@ -77,7 +77,7 @@ def written(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
-def copied(path: Path, image: OpenedImage, target: Path, **options: Any) -> int:
+def copied(path: Path, image: OpenedImage, target: Path, **options: Any) -> Copied:
     return copy_mask(lazy_mask_on(path, image), target, image.image, called=path.name, **options)
 
 
@@ -89,11 +89,11 @@ def test_a_mask_of_whatever_program_is_copied_with_all_its_labels(
 ) -> None:
     expected = labels() % 251 if name == "grey as colours.tif" else labels()
     shares: list[float] = []
-    largest = copied(written(tmp_path / name, labels()), image, tmp_path / "made", progress=shares.append)
+    made = copied(written(tmp_path / name, labels()), image, tmp_path / "made", progress=shares.append)
     store = LabelStore.open(tmp_path / "made")
     np.testing.assert_array_equal(store.read(), expected)
     np.testing.assert_array_equal(store.levels[1][...], halved(expected))
-    assert largest == expected.max()
+    assert made == Copied(expected.max(), objects=expected.max() >= 2**16)
     assert (shares, shares[-1]) == (sorted(shares), 1.0)
     assert len(shares) > 3
     assert (store.spacing, store.unit) == ((0.5, 0.25), "um")
@@ -109,6 +109,15 @@ def test_there_is_room_for_objects_that_are_added(
     store = LabelStore.open(tmp_path / "made")
     assert store.dtype == kept_as
     np.testing.assert_array_equal(store.read(), ones)
+
+
+@pytest.mark.parametrize(("count", "objects"), [(255, False), (256, True)])
+def test_many_labels_are_objects_and_few_are_classes(
+    image: OpenedImage, tmp_path: Path, count: int, objects: bool
+) -> None:
+    pixels = np.zeros(SHAPE, np.uint16)
+    pixels[300, 3 : 3 + count] = 1000 + np.arange(count)
+    assert copied(ngff_04(tmp_path / "m.ome.zarr", pixels), image, tmp_path / "made").objects is objects
 
 
 def test_of_a_mask_no_more_than_a_piece_is_in_memory(

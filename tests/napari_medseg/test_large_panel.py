@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from qtpy.QtWidgets import QFileDialog
 
 from napari_medseg import image_layers
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.trainer.ledger import Ledger
 
-from .large_support import STEP, write_slide
+from .large_support import SHAPE, STEP, write_slide
 from .prompting_support import Hand
 
 
@@ -97,6 +98,48 @@ def test_a_slide_is_segmented_in_its_file_and_a_part_of_it_is_accepted(
     with Ledger.open(state.project) as ledger:
         (record,) = ledger.corrections()
     assert record.predicted_key
+
+
+def test_a_mask_from_a_file_is_opened_with_a_button_corrected_with_the_mouse_and_saved(
+    open_panel: Any, until: Any, press: Any, qtbot: Any, slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = np.zeros(SHAPE, np.uint16)
+    made[:, 1000:] = 300
+    tifffile.imwrite(tmp_path / "mask.tif", made, tile=(256, 256), compression="zlib")
+    before = (tmp_path / "mask.tif").read_bytes()
+    panel = open_panel()
+    state, section = panel.state, panel.sections["Image"]
+    panel.controller.open_images([slide])
+    until(lambda: state.large and section.open_mask.isEnabled())
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / "mask.tif"), ""))
+    press(section.open_mask)
+    assert section.copying.isVisibleTo(section)
+    assert section.cancel.isEnabled()
+    assert not section.open_mask_folder.isEnabled()
+    until(lambda: "'mask.tif' is the mask" in state.notice)
+    assert not section.copying.isVisibleTo(section)
+    assert "Edit here to correct" in panel.hint.text()
+
+    look_at(panel, qtbot, 700, 1000, 8)
+    press(panel.large.edit)
+    until(lambda: state.in_part)
+    state.mask.mode, state.mask.brush_size, state.mask.selected_label = "paint", 9, 7
+    middle = np.array(state.image.world_to_data((700 * STEP[0], 950 * STEP[1])))
+    Hand(panel, until).pull(middle, middle + np.array((0, 20)))
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "new.ome.zarr"), ""))
+    until(panel.sections["Export"].export.isEnabled)
+    press(panel.sections["Export"].export)
+    until(lambda: "was written to" in state.notice)
+    saved = LabelStore.open(tmp_path / "new.ome.zarr").read()
+    assert saved[700, 960] == 7
+    np.testing.assert_array_equal(saved[saved != 7], made[saved != 7])
+    assert (tmp_path / "mask.tif").read_bytes() == before
+
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "new.ome.zarr"))
+    press(section.open_mask_folder)
+    until(lambda: "'new.ome.zarr' is the mask" in state.notice)
+    np.testing.assert_array_equal(panel.controller.large.chosen().store.read(), saved)
 
 
 def test_a_small_image_is_none_of_this(open_panel: Any, until: Any, discs: np.ndarray, tmp_path: Path) -> None:

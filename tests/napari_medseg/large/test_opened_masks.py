@@ -109,14 +109,26 @@ def test_steps_in_a_part_of_it_outlive_a_window_that_is_killed(desk: LargeDesk, 
     assert again.whole[700, 1900] == 5
 
 
-def test_objects_that_are_begun_get_numbers_of_their_own_where_there_are_many(desk: LargeDesk, tmp_path: Path) -> None:
-    many = labels()
+def test_objects_that_are_begun_get_numbers_of_their_own_and_classes_keep_theirs(
+    desk: LargeDesk, desks: Any, tmp_path: Path
+) -> None:
+    many, few = labels(), labels()
     many[0, :300] = np.arange(300)
-    desk.open_mask(ome_zarr(tmp_path / "mask.ome.zarr", many))
-    desk.edit(700, 900)
-    paint(desk, 700, 900, 77)  # there is a 77 elsewhere
-    desk.done()
-    assert desk.whole[700, 900] == 300
+    few[0, :20] = np.arange(20)
+    for pixels, objects, expected in ((many, True, 300), (few, False, 7)):
+        desk.state.own_labels = not objects
+        desk.open_mask(ome_zarr(tmp_path / f"{objects}.ome.zarr", pixels))
+        assert desk.state.own_labels is objects
+        desk.edit(700, 900)
+        paint(desk, 700, 900, 7)  # there is a 7 elsewhere
+        desk.done()
+        assert desk.shown[0][700, 900] == expected
+    desk.close()
+
+    again = desks()
+    again.state.own_labels = True  # the model that is picked answers with objects
+    again.until(lambda: len(again.viewer.layers) == 2)
+    assert not again.state.own_labels
 
 
 @pytest.mark.parametrize(
