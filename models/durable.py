@@ -69,6 +69,28 @@ def write(path: Path, content: bytes) -> None:
         sync_folder(path.parent)
 
 
+@contextlib.contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """The name of a file to be made in this block, which takes the name `path` at its end, whole and on the disk.
+
+    Raises:
+        WriteError: no permission, no space, ...; an older file of that name is untouched, as if the block fails.
+    """
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
+    with explained(path):
+        make_folder(path.parent)
+        try:
+            yield partial
+            with partial.open("r+b") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
+        sync_folder(path.parent)
+
+
 def exchange(new: Path, target: Path) -> None:
     """Let the folder `new` take the name `target`; what stood there is put back if that fails, and goes if not.
 

@@ -13,12 +13,14 @@ import threading
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .cancelling import Cancel, each_unless
 from .durable import WriteError, explained, sync_folder
 from .errors import ImageError
 from .geometry import Geometry
@@ -214,6 +216,20 @@ class LabelStore:
             self.levels[0][whole] = labels.astype(self.dtype, copy=False)
             for above, below in zip(self.levels, self.levels[1:], strict=False):
                 whole = _write_below(above, below, whole)
+
+    def largest(self, cancel: Cancel | None = None) -> int:
+        """The largest label, for which a strip of chunks at a time is read; 0 if there is none.
+
+        Raises:
+            ImageError: part of it is damaged.
+            CancelledError: asked to stop.
+        """
+        rows, found = self.levels[0].chunks[-2], 0
+        tops = [range(length) for length in self.shape[:-2]] + [range(0, self.shape[-2], rows)]
+        for *index, top in each_unless(cancel, product(*tops), "Reading the mask"):
+            here = (*(slice(at, at + 1) for at in index), slice(top, top + rows))
+            found = max(found, int(self.read(here).max(initial=0)))
+        return found
 
     def as_dask(self) -> list[Any]:
         """The levels as dask arrays, full size first.

@@ -181,21 +181,26 @@ def _plain_tiff(mask: Array, image: MedicalImage) -> bytes:
 
 
 def _ome_tiff(mask: Array, image: MedicalImage) -> bytes:
+    return _tiff(mask, ome_description(image), ome=True)
+
+
+def ome_description(image: MedicalImage) -> dict[str, Any]:
+    """What an OME-TIFF says of a mask of an image, as tifffile takes it."""
     axes, unit = image.axes.replace("C", ""), {"um": "µm"}.get(image.unit, image.unit)
     described: dict[str, Any] = {"axes": axes}
     for axis, length in _by_axis(image).items():
         described[f"PhysicalSize{axis}"] = length
         described[f"PhysicalSize{axis}Unit"] = unit
     if image.origin:
-        described["Plane"] = _positions(mask, image, unit)
+        described["Plane"] = _positions(image, unit)
     if image.frame_seconds is not None:
         described |= {"TimeIncrement": image.frame_seconds, "TimeIncrementUnit": "s"}
-    return _tiff(mask, described, ome=True)
+    return described
 
 
-def _positions(mask: Array, image: MedicalImage, unit: str) -> dict[str, list[Any]]:
+def _positions(image: MedicalImage, unit: str) -> dict[str, list[Any]]:
     """What OME-XML has of where each plane lies; tifffile takes a list for each attribute."""
-    planes = list(np.ndindex(*mask.shape[:-2]))
+    planes = list(np.ndindex(*image.mask_shape[:-2]))
     positions: dict[str, list[Any]] = {}
     for (axis, step), begin in zip(_by_axis(image).items(), image.origin, strict=True):
         positions[f"Position{axis}"] = [begin + step * plane[-1] if axis == "Z" else begin for plane in planes]

@@ -12,6 +12,7 @@ import numpy as np
 from napari_medseg.models.cancelling import Cancel, stop_if
 from napari_medseg.models.errors import CancelledError, ImageError
 from napari_medseg.models.export import EXPORTS, check_not_the_image, export_mask, fitting
+from napari_medseg.models.export.pyramid_tiff import write_pyramid
 from napari_medseg.models.export.stores import copy_store
 from napari_medseg.models.formats import open_image
 from napari_medseg.models.formats.kinds import Kind, content_kind, stem
@@ -108,6 +109,9 @@ class Exporting:
             self._state.problem = NO_MASK
         elif self._state.export == "ome-zarr":
             self._write(path, lambda cancel: copy_store(found.store.path, path, cancel=cancel))
+        elif self._state.export == "ome-tiff":
+            store, grid = found.store, without_pixels(found.image)
+            self._write(path, lambda cancel: write_pyramid(path, store, grid, progress=self._report, cancel=cancel))
         else:
             self._write(path, self._export(path, found.image, lambda: _whole(found.store)))
 

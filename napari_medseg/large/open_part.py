@@ -101,7 +101,7 @@ def put_back(part: Part, labels: npt.NDArray[Any], *, objects: bool) -> None:
     folder = part.of.folder
     if not np.array_equal(labels, part.before):
         there = np.unique(labels)
-        largest = _largest(part.of.store) if folder.largest is None else folder.largest
+        largest = part.of.store.largest() if folder.largest is None else folder.largest
         folder.largest = largest
         if objects:
             new = np.setdiff1d(there, np.unique(part.before))
@@ -117,16 +117,6 @@ def put_back(part: Part, labels: npt.NDArray[Any], *, objects: bool) -> None:
             folder.edited.append(part.box)
     folder.patch = part.box if part.offered else None  # what is on offer is offered again
     folder.note()
-
-
-def _largest(store: LabelStore) -> int:
-    """The largest label of a mask, of which a strip at a time is read."""
-    rows, found = store.levels[0].chunks[-2], 0
-    for index in np.ndindex(*store.shape[:-2]):
-        for top in range(0, store.shape[-2], rows):
-            here = (*(slice(i, i + 1) for i in index), slice(top, top + rows))
-            found = max(found, int(store.read(here).max(initial=0)))
-    return found
 
 
 def _renumbered(labels: npt.NDArray[Any], old: npt.NDArray[Any], new: npt.NDArray[Any]) -> npt.NDArray[Any]:

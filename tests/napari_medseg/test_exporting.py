@@ -207,14 +207,16 @@ def test_the_mask_of_a_large_image_is_exported_whole_with_the_part_that_is_open(
     painted = int(np.count_nonzero(layer.data))
 
     assert desk.state.exports[0].key == "ome-zarr"
-    for key, name in (("ome-zarr", "mask.ome.zarr"), ("geojson", "mask.geojson"), ("csv", "mask.csv")):
-        desk.state.export = key
+    names = ("mask.ome.zarr", "mask.ome.tif", "mask.geojson", "mask.csv")
+    for key, name in zip(("ome-zarr", "ome-tiff", "geojson", "csv"), names, strict=True):
+        desk.state.export, desk.state.notice = key, ""
         exporting.start(tmp_path / "out" / name)
         desk.until(lambda: desk.state.notice or desk.state.problem)
         assert "written to" in desk.state.notice, desk.state.problem
     mask = read_placed_mask(tmp_path / "out" / "mask.ome.zarr")
     np.testing.assert_array_equal(mask.data, desk.whole)
     assert (np.count_nonzero(mask.data == 3), mask.spacing, mask.unit) == (painted, STEP, "um")
+    np.testing.assert_array_equal(read_mask(tmp_path / "out" / "mask.ome.tif"), desk.whole)
     assert len(json.loads((tmp_path / "out" / "mask.geojson").read_text())["features"]) == 1
     assert (tmp_path / "out" / "mask.csv").read_text("utf-8-sig").startswith("label,area_um2")
     exporting.close()
