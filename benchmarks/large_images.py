@@ -24,15 +24,13 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from measuring import machine
+from watching import Watched
 
 from napari_medseg.models import MedicalImage, load_model, predict
 from napari_medseg.models.allocation import keep_freed
@@ -170,39 +168,6 @@ def by_monai(network: torch.nn.Module, image: torch.Tensor, case: str, options: 
     answer = kind(roi_size=tile, sw_device=options.device, device="cpu", **settings, **extra)(image, probability)
     labels = answer[:, 0] > 0.5 if answer.shape[1] == 1 else answer.argmax(1)
     return labels[0].to(torch.uint8).numpy()
-
-
-class Watched:
-    """Time, CPU time and memory of a block.
-
-    Attributes:
-        seconds: wall time.
-        cpu_seconds: of all threads, user and system.
-        extra: the most private memory in the block less that at its beginning, bytes.
-    """
-
-    def __enter__(self) -> Watched:
-        self._process = psutil.Process()
-        self._end = threading.Event()
-        self._first = self._most = self._private()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        self._began, self._cpu = time.perf_counter(), time.process_time()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds, self.cpu_seconds = time.perf_counter() - self._began, time.process_time() - self._cpu
-        self._end.set()
-        self._thread.join()
-        self.extra = self._most - self._first
-
-    def _watch(self) -> None:
-        while not self._end.wait(0.005):
-            self._most = max(self._most, self._private())
-
-    def _private(self) -> int:
-        used = self._process.memory_info()
-        return int(used.rss - getattr(used, "shared", 0))
 
 
 def compared(case: str, folder: str, runs: dict[str, Any]) -> dict[str, Any]:

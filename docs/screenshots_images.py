@@ -18,6 +18,7 @@ def take(viewer, panel, folder: Path) -> None:
     _series(panel)
     _volume(viewer, panel, folder)
     _large(viewer, panel, folder)
+    _large_mask(viewer, panel, folder)
     _folder(viewer, panel, folder)
 
 
@@ -76,6 +77,21 @@ def _large(viewer, panel, folder: Path) -> None:
     clear(viewer)
 
 
+def _large_mask(viewer, panel, folder: Path) -> None:
+    """Another slide, whose mask is a tiled TIFF of another program."""
+    from napari_medseg.samples import samples
+
+    sample = samples("fluorescence")[1]
+    panel.controller.open_images([_slide(folder / "tissue.ome.zarr", sample.image().data)])
+    until(lambda: panel.state.large and not panel.state.opening)
+    panel.controller.mask_file.open(_tiled_mask(folder / "tissue nuclei.tif", sample.mask()))
+    until(lambda: "is the mask" in panel.state.notice)
+    viewer.camera.center = (0, SIDE / 4, SIDE / 4)
+    viewer.camera.zoom = 1.5
+    shoot(viewer, "large-mask")
+    clear(viewer)
+
+
 def _folder(viewer, panel, folder: Path) -> None:
     """Some samples with their masks in a folder; the second is open."""
     from napari_medseg.models.writing import write_mask
@@ -110,6 +126,23 @@ def _slide(path: Path, tile: np.ndarray) -> Path:
             first = top % row.shape[0]
             rows = np.take(band, range(first, first + min(512, height - top)), axis=0, mode="wrap")
             array[top : top + len(rows)] = rows
+    return path
+
+
+def _tiled_mask(path: Path, mask: np.ndarray) -> Path:
+    """The mask of a sample over and over, with a number for each object, in tiles."""
+    import tifffile
+
+    def tiles():
+        for at in np.ndindex(SIDE // 512, SIDE // 512):
+            rows, columns = (np.arange(512) + 512 * first for first in at)
+            high, wide = mask.shape
+            repeated = (rows // high * (SIDE // wide + 1))[:, None] + columns // wide
+            here = mask[np.ix_(rows % high, columns % wide)].astype(np.uint32)
+            yield np.where(here, here + repeated.astype(np.uint32) * int(mask.max()), 0)
+
+    settings = {"tile": (512, 512), "compression": "zlib", "photometric": "minisblack"}
+    tifffile.imwrite(path, tiles(), shape=(SIDE, SIDE), dtype=np.uint32, **settings)
     return path
 
 

@@ -103,7 +103,7 @@ class LargeMaskFile:
             self._background.run(folder.remove)
             self._state.notice = CANCELLED if there else GONE
             return
-        said = f"'{copy.path.name}' is the mask of '{copy.image.name}' now, and can be corrected: zoom in, Edit here."
+        said = f"'{copy.path.name}' is the mask of '{copy.image.name}' now, and can be corrected."
         self._large.made(copy.image, folder, largest, f"{said} {KINDS[folder.answer]}")
 
     def _ended(self) -> None:

@@ -23,7 +23,7 @@ class CorrectSection(QWidget):
         layout.addWidget(self.about)
         layout.addWidget(self.accept)
         layout.addWidget(self.put_back)
-        follow(self._state, self._show, "mask", "edits", "accepted", "accepting", "deleted_mask")
+        follow(self._state, self._show, "mask", "edits", "accepted", "accepting", "deleted_mask", "large_mask")
 
     def _show(self) -> None:
         state = self._state
@@ -32,7 +32,9 @@ class CorrectSection(QWidget):
         if state.deleted_mask is not None:
             self.put_back.setToolTip(f"'{state.deleted_mask.name}' has corrections that were not accepted")
         if state.mask is None:
-            self.about.setText("No mask yet.")
+            self.about.setText(
+                "A part is corrected, and accepted, with Edit here." if state.large_mask else "No mask yet."
+            )
         elif state.accepted:
             self.about.setText("This mask is in the project.")
         else:
