@@ -116,7 +116,8 @@ class LargeMasks:
                 if self._part is not None:
                     self._part.afterwards.append((put, later))
 
-            self.done(put, later)
+            if not self.wholes.wait(image, lambda: self.done(put, later)):  # or an earlier one would not be hidden
+                self.done(put, later)
 
         self._background.run(look, show, self._failed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from napari.layers import Image
 
 from napari_medseg.large.large_masks import LargeMasks
+from napari_medseg.models.durable import explained
 from napari_medseg.models.formats import open_image
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.opening.layers import made_layers
@@ -106,3 +108,9 @@ def answer(desk: LargeDesk, value: int, folder: Any = None) -> Path:
     store.write((slice(0, 1500), slice(0, 100)), np.full((1500, 100), value, np.uint32))
     desk.large.made(desk.image, folder, value)
     return folder.path
+
+
+def full(store: LabelStore, region: Any, labels: Any) -> None:
+    """Stands for `LabelStore.write` on a disk without room."""
+    with explained(store.path):
+        raise OSError(errno.ENOSPC, "No space left on device")

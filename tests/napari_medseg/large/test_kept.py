@@ -19,7 +19,7 @@ from napari_medseg.models.formats import open_image
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.opening.layers import made_layers
 
-from ..large_support import SHAPE, STEP, LargeDesk, answer, paint
+from ..large_support import SHAPE, STEP, LargeDesk, answer, full, paint
 
 
 def test_a_mask_is_there_again_when_its_image_is_opened_again(desk: LargeDesk, desks: Any) -> None:
@@ -92,7 +92,7 @@ def test_a_disk_that_is_full_keeps_the_part_open(desk: LargeDesk, monkeypatch: p
     desk.edit(700, 900)
     paint(desk, 700, 900)
     before = desk.whole
-    monkeypatch.setattr(LabelStore, "write", _full)
+    monkeypatch.setattr(LabelStore, "write", full)
 
     desk.large.done()
     desk.until(lambda: desk.state.problem)
@@ -105,15 +105,6 @@ def test_a_disk_that_is_full_keeps_the_part_open(desk: LargeDesk, monkeypatch: p
     monkeypatch.setattr(image_layers, "LARGE", 2**20)
     desk.done()
     assert desk.whole[700, 900] == 3
-
-
-def _full(store: LabelStore, region: Any, labels: Any) -> None:
-    import errno
-
-    from napari_medseg.models.durable import explained
-
-    with explained(store.path):
-        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_layers_may_be_deleted_at_any_moment(desk: LargeDesk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 import tifffile
 import zarr
 
-from napari_medseg.large.finding import folder_to_copy_to
+from napari_medseg.large import whole_masks
+from napari_medseg.large.finding import find_mask, folder_to_copy_to
 from napari_medseg.models import mask_copy
 from napari_medseg.models.label_store import LabelStore, halved
 from napari_medseg.opening.large_mask_file import CANCELLED, GONE, OPENING, SEGMENTING
 from napari_medseg.opening.one_mask import ITSELF
 
-from ..large_support import SHAPE, STEP, LargeDesk, answer, paint
+from ..large_support import SHAPE, STEP, LargeDesk, answer, full, paint
 
 
 @pytest.fixture(autouse=True)
@@ -131,33 +133,41 @@ def test_objects_that_are_begun_get_numbers_of_their_own_and_classes_keep_theirs
     assert not again.state.own_labels
 
 
-@pytest.mark.parametrize(
-    ("pixels", "said"),
-    [
-        (np.zeros((1500, 1000), np.uint8), "needs (1500, 2000)"),
-        (np.zeros((750, 1000), np.uint8), "2 times smaller: make it at the full size"),
-        (np.full(SHAPE, 0.5, np.float32), "not whole numbers"),
-        (np.full(SHAPE, -3, np.int16), "labels from -3"),
-    ],
+REFUSED = (
+    ("other size.ome.zarr", np.zeros((1500, 1000), np.uint8), "needs (1500, 2000)"),
+    ("half.ome.tif", np.zeros((750, 1000), np.uint8), "2 times smaller: make it at the full size"),
+    ("real.ome.tif", np.full(SHAPE, 0.5, np.float32), "not whole numbers"),
+    ("negative.ome.zarr", np.full(SHAPE, -3, np.int16), "labels from -3"),
 )
-@pytest.mark.parametrize("name", WRITE)
-def test_what_is_no_mask_of_it_is_refused_and_the_one_in_work_stays(
-    desk: LargeDesk, tmp_path: Path, name: str, pixels: np.ndarray, said: str
-) -> None:
-    if name.endswith("tif"):
-        tifffile.imwrite(tmp_path / name, pixels, tile=(256, 256))
-    else:
-        ome_zarr(tmp_path / name, pixels)
+
+
+def test_what_is_no_mask_of_it_is_refused_and_the_one_in_work_stays(desk: LargeDesk, tmp_path: Path) -> None:
     desk.edit(700, 900)
     paint(desk, 700, 900)
     drawn = desk.mask
-    desk.open_mask(tmp_path / name)
-    assert name in desk.state.problem
-    assert said in desk.state.problem
-    assert not desk.state.opening
-    assert desk.mask is drawn
-    assert desk.state.in_part
-    assert len(folders(desk)) == 1  # the drawn one
+    for name, pixels, said in REFUSED:
+        if name.endswith("tif"):
+            tifffile.imwrite(tmp_path / name, pixels, tile=(256, 256))
+        else:
+            ome_zarr(tmp_path / name, pixels)
+        desk.open_mask(tmp_path / name)
+        assert name in desk.state.problem
+        assert said in desk.state.problem
+        assert not desk.state.opening
+        assert desk.mask is drawn
+        assert desk.state.in_part
+        assert len(folders(desk)) == 1  # the drawn one
+
+
+def test_on_a_disk_that_is_full_nothing_is_left_of_it(
+    desk: LargeDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ome_zarr(tmp_path / "mask.ome.zarr", labels())
+    monkeypatch.setattr(LabelStore, "write", full)
+    desk.open_mask(path)
+    assert "disk is full" in desk.state.problem
+    assert folders(desk) == []
+    assert len(desk.viewer.layers) == 1
 
 
 def test_a_damaged_mask_a_folder_without_one_and_the_image_itself_are_refused(
@@ -168,12 +178,23 @@ def test_a_damaged_mask_a_folder_without_one_and_the_image_itself_are_refused(
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "letter.txt").write_text("no mask")
     (tmp_path / "empty").mkdir()
-    for path in (damaged, tmp_path / "letters", tmp_path / "empty", tmp_path / "missing.ome.zarr"):
+    (tmp_path / "cut.ome.zarr").mkdir()
+    for name in (".zattrs", ".zgroup"):
+        (tmp_path / "cut.ome.zarr" / name).write_text('{"zarr_format": 2')
+    for path in (
+        damaged,
+        tmp_path / "cut.ome.zarr",
+        tmp_path / "letters",
+        tmp_path / "empty",
+        tmp_path / "missing.ome.zarr",
+    ):
         desk.open_mask(path)
         assert path.name in desk.state.problem
+        assert "unexpected" not in desk.state.problem
         assert folders(desk) == []
-    desk.open_mask(slide)
-    assert desk.state.problem == ITSELF.format("slide.ome.zarr")
+    for path in (slide, slide / "0"):
+        desk.open_mask(path)
+        assert desk.state.problem == ITSELF.format(path.name)
     assert len(desk.viewer.layers) == 1
 
 
@@ -191,6 +212,24 @@ def test_a_mask_that_was_corrected_is_kept_and_can_be_opened_again(desk: LargeDe
     desk.open_mask(before)
     desk.until(lambda: desk.shown[0][700, 900] == 3)
     assert len(folders(desk)) == 2  # nobody corrected the other copy, which went
+
+
+def test_one_that_is_still_looked_for_is_kept_as_well(
+    desk: LargeDesk, desks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.edit(700, 900)
+    paint(desk, 700, 900)
+    desk.done()
+    desk.close()
+    found = threading.Event()
+    monkeypatch.setattr(whole_masks, "find_mask", lambda *args: found.wait(60) and find_mask(*args))
+
+    again = desks()
+    again.file.open(ome_zarr(tmp_path / "mask.ome.zarr", labels()))
+    again.until(lambda: again.state.opening_share is None)
+    found.set()
+    again.until(lambda: "hidden and kept" in again.state.notice)
+    np.testing.assert_array_equal(again.shown[0], labels())
 
 
 def test_what_a_model_made_is_kept_too(desk: LargeDesk, tmp_path: Path) -> None:
