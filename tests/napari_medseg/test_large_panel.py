@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_medseg import image_layers
 from napari_medseg.models.label_store import LabelStore
+from napari_medseg.segmenting import OPENING
 from napari_medseg.trainer.ledger import Ledger
 
 from .large_support import SHAPE, STEP, write_slide
@@ -74,6 +75,12 @@ def test_a_slide_is_segmented_in_its_file_and_a_part_of_it_is_accepted(
     LabelStore.create(path, (288, 256), "YX", STEP, "um", dtype=np.uint8, chunk=64).write((), np.tile(discs, (3, 2)))
     panel.controller.open_images([path])
     until(lambda: state.large)
+
+    state.opening_share = 0.5  # as while a mask is opened, which the answer would take the place of
+    press(panel.sections["Segment"].start)
+    assert state.segmenting is None
+    assert state.notice == OPENING
+    state.opening_share = None
 
     press(panel.sections["Segment"].start)
     until(lambda: state.segmenting is None and len(panel.controller.viewer.layers) == 2)
