@@ -47,29 +47,55 @@ def coco_json(
         ImageError: not a mask of this image.
         CancelledError: asked to stop.
     """
-    mask = as_mask(mask, image)
-    names = names or {}
-    leading = image.axes.replace("C", "")[:-2]
-    indices = list(np.ndindex(*mask.shape[:-2]))
-    ids = {index: number for number, index in enumerate(indices, start=1)}
-    labels = [] if instances else [int(label) for label in np.unique(mask) if label]
-    categories = [{"id": label, "name": names.get(label) or f"label {label}"} for label in labels]
-    annotations = [
-        _annotation(number, found, ids[found.index], 1 if instances else found.label, mask.shape[-2:])
-        for number, found in enumerate(each_unless(cancel, plane_objects(mask, instances=instances)), start=1)
-    ]
-    height, width = mask.shape[-2:]
-    planes = [
-        {"id": ids[index], "file_name": file_name, "height": height, "width": width, **_place(index, leading)}
-        for index in indices
-    ]
-    content = {
-        "info": {"description": "Masks from MedSeg for napari"},
-        "images": planes,
-        "categories": categories or [{"id": 1, "name": "object"}],
-        "annotations": annotations,
-    }
-    return json.dumps(content, ensure_ascii=False).encode()
+    data_set = CocoDataSet(names, instances=instances)
+    data_set.add(mask, image, file_name=file_name, cancel=cancel)
+    return data_set.to_json()
+
+
+class CocoDataSet:
+    """The annotations of one image after another, as one file; see `coco_json`."""
+
+    def __init__(self, names: Mapping[int, str] | None = None, *, instances: bool = True) -> None:
+        self._names, self._instances = names or {}, instances
+        self._images: list[dict[str, Any]] = []
+        self._annotations: list[dict[str, Any]] = []
+        self._labels: set[int] = set()
+
+    def add(self, mask: Array, image: MedicalImage, *, file_name: str, cancel: Cancel | None = None) -> None:
+        """Add an image, whole or not at all.
+
+        Raises:
+            ImageError: not a mask of this image.
+            CancelledError: asked to stop.
+        """
+        mask = as_mask(mask, image)
+        leading = image.axes.replace("C", "")[:-2]
+        indices = list(np.ndindex(*mask.shape[:-2]))
+        ids = {index: number for number, index in enumerate(indices, start=len(self._images) + 1)}
+        objects = each_unless(cancel, plane_objects(mask, instances=self._instances))
+        annotations = [
+            _annotation(number, found, ids[found.index], 1 if self._instances else found.label, mask.shape[-2:])
+            for number, found in enumerate(objects, start=len(self._annotations) + 1)
+        ]
+        height, width = mask.shape[-2:]
+        self._images += [
+            {"id": ids[index], "file_name": file_name, "height": height, "width": width, **_place(index, leading)}
+            for index in indices
+        ]
+        self._annotations += annotations
+        self._labels |= {one["label"] for one in annotations}
+
+    def to_json(self) -> bytes:
+        """The file, in UTF-8."""
+        labels = [] if self._instances else sorted(self._labels)
+        categories = [{"id": label, "name": self._names.get(label) or f"label {label}"} for label in labels]
+        content = {
+            "info": {"description": "Masks from MedSeg for napari"},
+            "images": self._images,
+            "categories": categories or [{"id": 1, "name": "object"}],
+            "annotations": self._annotations,
+        }
+        return json.dumps(content, ensure_ascii=False).encode()
 
 
 def _place(index: tuple[int, ...], leading: str) -> dict[str, int]:

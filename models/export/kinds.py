@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +86,23 @@ def fitting(kind: Kind | None, axes: str, *, large: bool = False) -> tuple[Expor
         keys = (*_FITTING[kind], *_OUTLINES, *_FIGURES)
     left_out = ({"csv-slices"} if flat else {"png"}) | ({"dicom-seg"} if "T" in axes else set())
     return tuple(EXPORTS[key] for key in keys if key not in left_out)
+
+
+def usual(axes: str, spacing: Sequence[float], unit: str, largest: int = 0) -> Export:
+    """The format that fits a mask of which nobody knows the file of its image, so that nothing known is lost.
+
+    NIfTI for volumes in mm, PNG for planes without a spacing, OME-TIFF for all others.
+
+    Args:
+        axes: of the image.
+        spacing: along Z, Y, X, those that `axes` has.
+        unit: of that; "pixel" if nobody knows how long it is.
+        largest: label in the mask.
+    """
+    if "Z" in axes and "C" not in axes and unit == "mm":
+        return EXPORTS["nifti"]
+    bare = unit == "pixel" and set(spacing) == {1.0}
+    return EXPORTS["png" if axes in ("YX", "YXC") and bare and largest < 2**16 else "ome-tiff"]
 
 
 def export_of(path: str | os.PathLike[str]) -> Export | None:

@@ -28,18 +28,27 @@ def itk_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
     Raises:
         ImageError: not a mask of this image.
     """
-    labels = as_mask(mask, image)
+    return _file(as_mask(mask, image), image, ending)
+
+
+def itk_image_bytes(image: MedicalImage, ending: str) -> bytes:
+    """The file of an image itself, which has no channels; its place and time are written as those of a mask."""
+    return _file(np.asarray(image.data), image, ending)
+
+
+def _file(values: Array, image: MedicalImage, ending: str) -> bytes:
+    """Values of the image's `mask_shape`, with its place."""
     geometry = image.geometry
     if geometry is not None:
-        labels = labels if "Z" in image.axes else labels[..., np.newaxis, :, :]
-        geometry = geometry.stored(labels.shape[-3:])
+        values = values if "Z" in image.axes else values[..., np.newaxis, :, :]
+        geometry = geometry.stored(values.shape[-3:])
         assert image.geometry is not None
-        labels = turn(labels, image.geometry.flipped)
+        values = turn(values, image.geometry.flipped)
         if _is_plane(geometry) and "Z" not in image.axes and "T" not in image.axes:
-            labels = labels[0]
+            values = values[0]
     elif "T" in image.axes and "Z" not in image.axes:
-        labels = labels[..., np.newaxis, :, :]
-    file = sitk.GetImageFromArray(np.ascontiguousarray(labels), isVector=False)
+        values = values[..., np.newaxis, :, :]
+    file = sitk.GetImageFromArray(np.ascontiguousarray(values), isVector=False)
     said = image.header if isinstance(image.header, ItkSource) else ItkSource()
     if geometry is not None:
         _place(file, geometry, image.time_step, METRES["mm"] / METRES[said.written], said.begin)

@@ -53,17 +53,36 @@ def nifti_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
     Raises:
         ImageError: not a mask of this image, or labels over 2147483647.
     """
-    labels = _stored(as_mask(mask, image), image)
+    return _file(_labels(as_mask(mask, image)), image, ending, intent="label")
+
+
+def nifti_image_bytes(image: MedicalImage, ending: str) -> bytes:
+    """The file of an image itself, which has no channels; its place and time are written as those of a mask.
+
+    Raises:
+        ImageError: it has channels, or numbers that NIfTI does not have.
+    """
+    if "C" in image.axes or image.data.dtype.kind not in "uif" or image.data.dtype.name in ("float16", "int64"):
+        raise ImageError(
+            f"An image of axes {image.axes!r} and type {image.data.dtype} is not written as NIfTI. Nothing was "
+            "written; an OME-TIFF would hold its channels."
+        )
+    return _file(np.asarray(image.data), image, ending, intent="none")
+
+
+def _file(values: Array, image: MedicalImage, ending: str, *, intent: str) -> bytes:
+    """Values of the image's `mask_shape`, with its place."""
+    stored = _stored(values, image)
     header = image.header
-    source = header if isinstance(header, NiftiSource) and _is_said(header, image, labels.shape) else None
-    labels = labels if source is None else labels.reshape(source.mask_shape)
-    second = max(labels.shape) > _LONGEST_IN_1 or (source is not None and source.version == 2)
-    file = (nibabel.Nifti2Image if second else nibabel.Nifti1Image)(labels, None)
-    file.header.set_intent("label", name="labels")
+    source = header if isinstance(header, NiftiSource) and _is_said(header, image, stored.shape) else None
+    stored = stored if source is None else stored.reshape(source.mask_shape)
+    second = max(stored.shape) > _LONGEST_IN_1 or (source is not None and source.version == 2)
+    file = (nibabel.Nifti2Image if second else nibabel.Nifti1Image)(stored, None)
+    file.header.set_intent(intent, name="labels" if intent == "label" else "")
     if source is not None:
         source.write_into(file.header)
     else:
-        _write_place(file, image, labels.ndim)
+        _write_place(file, image, stored.ndim)
     content: bytes = file.to_bytes()
     return gzip.compress(content, _GZIP_LEVEL, mtime=0) if ending == ".nii.gz" else content
 
@@ -114,20 +133,25 @@ def _place(file: nibabel.Nifti1Pair, geometry: Geometry, code: int) -> None:
     file.set_qform(geometry.ras_affine, code)
 
 
-def _stored(labels: Array, image: MedicalImage) -> Array:
-    """Labels in NIfTI's order (X, Y, Z, T), the way round of the image's file."""
-    if labels.dtype == np.uint32:
-        if labels.max() > np.iinfo(np.int32).max:
-            raise ImageError(
-                f"NIfTI holds labels up to {np.iinfo(np.int32).max}, and this mask has {labels.max()}. Nothing was "
-                "written; a TIFF would hold them."
-            )
-        labels = labels.astype(np.int32)
+def _labels(labels: Array) -> Array:
+    """Labels of a type that programs read: few know unsigned ones of 32 bits."""
+    if labels.dtype != np.uint32:
+        return labels
+    if labels.max() > np.iinfo(np.int32).max:
+        raise ImageError(
+            f"NIfTI holds labels up to {np.iinfo(np.int32).max}, and this mask has {labels.max()}. Nothing was "
+            "written; a TIFF would hold them."
+        )
+    return labels.astype(np.int32)
+
+
+def _stored(values: Array, image: MedicalImage) -> Array:
+    """Values in NIfTI's order (X, Y, Z, T), the way round of the image's file."""
     if "Z" not in image.axes and (image.geometry is not None or "T" in image.axes):
-        labels = labels[..., np.newaxis, :, :]
+        values = values[..., np.newaxis, :, :]
     if image.geometry is not None:
-        labels = turn(labels, image.geometry.flipped)
-    return labels.T
+        values = turn(values, image.geometry.flipped)
+    return values.T
 
 
 def _lengths(image: MedicalImage) -> tuple[int, ...]:

@@ -2,6 +2,16 @@
 
 from .label_measures import LabelMeasures
 from .measuring import measure, measure_planes
-from .table import Column, columns, csv_file, csv_text, shown
+from .table import Column, columns, csv_file, csv_of_cases, csv_text, shown
 
-__all__ = ["Column", "LabelMeasures", "columns", "csv_file", "csv_text", "measure", "measure_planes", "shown"]
+__all__ = [
+    "Column",
+    "LabelMeasures",
+    "columns",
+    "csv_file",
+    "csv_of_cases",
+    "csv_text",
+    "measure",
+    "measure_planes",
+    "shown",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .label_measures import LabelMeasures
@@ -99,6 +99,25 @@ def csv_text(measures: Sequence[LabelMeasures]) -> str:
     writer.writerow([column.key for column in kept] or ["label"])
     writer.writerows([_cell(column.value(row)) for column in kept] for row in measures)
     return text.getvalue()
+
+
+def csv_of_cases(cases: Mapping[str, Sequence[LabelMeasures]]) -> bytes:
+    """The tables of several cases as one file, as `csv_file` writes one.
+
+    The first column is the case. There is a column for whatever one of them has; units stand in the names of columns,
+    so cases in millimetres and cases in pixels fill different ones. A case without a label has a line of its own.
+    """
+    tables = {case: columns(measures) for case, measures in cases.items()}
+    keys = list(dict.fromkeys(column.key for kept in tables.values() for column in kept)) or ["label"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["case", *keys], lineterminator="\n")
+    writer.writeheader()
+    for case, measures in cases.items():
+        for row in measures:
+            writer.writerow({"case": case} | {column.key: _cell(column.value(row)) for column in tables[case]})
+        if not measures:
+            writer.writerow({"case": case})
+    return text.getvalue().encode("utf-8-sig")
 
 
 def csv_file(measures: Sequence[LabelMeasures]) -> bytes:

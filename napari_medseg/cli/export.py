@@ -1,9 +1,10 @@
-"""`medseg export`: a mask in another format, its outlines, or its measurements."""
+"""`medseg export`: a mask, or all accepted masks of a project, in another format, as outlines or as measurements."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -13,36 +14,133 @@ from napari_medseg.models.export import EXPORTS, Export, check_not_the_image, ex
 from napari_medseg.models.formats import OpenedImage, open_image
 from napari_medseg.models.formats.kinds import content_kind
 from napari_medseg.models.reading import mask_on
+from napari_medseg.trainer.ledger import Ledger
+from napari_medseg.trainer.project import is_project
 
-from .answering import AsJson, answer, clear_errors, note
+from .answering import AsJson, answer, clear_errors, fail, note
+from .naming import existing_project
 from .waiting import bars, show_share
 
 
 @clear_errors
 def export(
-    mask: Annotated[Path, typer.Argument(metavar="MASK", help="The mask: 0 is background.")],
-    image: Annotated[Path, typer.Option(help="The image that it is a mask of: a file, a DICOM folder, an OME-Zarr.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write; its ending says how, see --format.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="PROJECT|MASK", help="A project's folder, or a mask: 0 is background.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Of a mask the file to write; its ending says how, see --format. Of a project a folder, or one file "
+            "that ends in .coco.json or .csv.",
+        ),
+    ],
+    image: Annotated[
+        Path | None, typer.Option(help="The image that it is a mask of: a file, a DICOM folder, an OME-Zarr.")
+    ] = None,
     part: Annotated[str, typer.Option(help="Which image of a file or folder that holds several.")] = "",
+    images: Annotated[bool, typer.Option("--images", help="Of a project: write the images, too.")] = False,
     key: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="FORMAT", help=f"As what to write: {', '.join(EXPORTS)}. By default by ending."
+            "--format",
+            metavar="FORMAT",
+            help=f"As what to write: {', '.join(EXPORTS)}. By default by ending, or what fits each case of a project.",
         ),
     ] = None,
     label: Annotated[
         list[str] | None, typer.Option(metavar="NUMBER=NAME", help="What a label is called; can be given repeatedly.")
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a file that is there already.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace files that are there already.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a mask for other programs: DICOM SEG, NIfTI, OME-TIFF, COCO, GeoJSON, a table of measurements, ...
+    """Write masks for other programs: DICOM SEG, NIfTI, OME-TIFF, COCO, GeoJSON, a table of measurements, ...
+
+    Of a project the newest mask of every image is written to OUT/masks, and with --images the image to OUT/images, for
+    `medseg train`, `medseg evaluate` and other programs. Files are called by numbers (case-0001), never by names.
 
     A label is an object of its own; with names (--label) it is a class, and each connected piece of it is an object.
 
     A DICOM SEG holds the patient's name, ID and birth date, since the standard wants it. Nothing else does.
     """
     names = _names(label or [])
+    if _is_project(data):
+        if image is not None or part:
+            raise typer.BadParameter("A project has its images. Leave --image and --part out.")
+        _export_project(data, out, key, images=images, names=names or None, replace=replace, as_json=as_json)
+        return
+    if images:
+        raise typer.BadParameter(f"--images is for projects, and '{data}' is none. Leave it out, or give a project.")
+    if image is None:
+        raise typer.BadParameter(
+            f"'{data}' is no project, and a mask needs its image: give --image IMAGE, or the folder of a project."
+        )
+    _export_mask(data, image, part, out, key, names=names, replace=replace, as_json=as_json)
+
+
+def _is_project(data: Path) -> bool:
+    try:
+        return is_project(data)
+    except OSError:
+        return bool(existing_project(data))  # which says why it cannot be looked at
+
+
+def _export_project(
+    project: Path,
+    out: Path,
+    key: str | None,
+    *,
+    images: bool,
+    names: dict[int, str] | None,
+    replace: bool,
+    as_json: bool,
+) -> None:
+    from napari_medseg.trainer.project_export import export_project  # with every writer that there is
+
+    key = _chosen_of_project(out, key, images=images)
+    out = out.expanduser().absolute()
+    with Ledger.open(project) as ledger, bars() as progress:
+        done = export_project(
+            ledger,
+            out,
+            key=key,
+            images=images,
+            names=names,
+            replace=replace,
+            progress=show_share(progress, "Exporting"),
+        )
+    masks, written = len(done.masks), len(done.images)
+    value: dict[str, Any] = {
+        "written": str(out),
+        "format": key or None,
+        "masks": {name: str(path) for name, path in done.masks.items()},
+        "images": {name: str(path) for name, path in done.images.items()},
+        "failed": [asdict(one) for one in done.failed],
+    }
+    said = f"{masks} mask{'s' * (masks != 1)}"
+    said += f" and {written} image{'s' * (written != 1)}" if images else ""
+    said += f" written to {out}."
+    if done.failed:
+        reasons = "\n".join(f"  {one.case}: {one.reason}" for one in done.failed)
+        sentence = f"{said} These could not be written:\n{reasons}"
+        fail(sentence, as_json=as_json, value=value | {"error": sentence})
+    if not images and not key:
+        said += " The images are not among them; --images writes them, too."
+    answer(value, as_json=as_json, text=said)
+
+
+def _export_mask(
+    mask: Path,
+    image: Path,
+    part: str,
+    out: Path,
+    key: str | None,
+    *,
+    names: dict[int, str],
+    replace: bool,
+    as_json: bool,
+) -> None:
     chosen = _chosen(out, key)
     check_not_the_image(out, image)
     if out.exists() and not replace:
@@ -90,6 +188,30 @@ def _chosen(out: Path, key: str | None) -> Export:
         endings = ", ".join(export.ending for export in EXPORTS.values())
         raise typer.BadParameter(f"The ending of '{out.name}' is none of {endings}; change it, or give --format.")
     return chosen
+
+
+def _chosen_of_project(out: Path, key: str | None, *, images: bool) -> str:
+    """The key of the format; "" for what fits each case."""
+    from napari_medseg.trainer.project_export import REFUSED, TOGETHER
+
+    by_ending = export_of(out)
+    if key is None and by_ending is None:
+        return ""
+    chosen = _chosen(out, key)
+    if chosen.key in REFUSED:
+        raise typer.BadParameter(
+            f"A project cannot be written as {chosen.title}: {REFUSED[chosen.key]}. Export it with --format ome-tiff, "
+            "and then each mask with --image."
+        )
+    if by_ending is None:
+        return chosen.key
+    if by_ending.key not in TOGETHER or by_ending.key != chosen.key:
+        raise typer.BadParameter(
+            f"'{out.name}' would be one file; the masks of a project go to a folder. Give a name without an ending."
+        )
+    if images:
+        raise typer.BadParameter(f"Images go to a folder, and '{out.name}' is one file. Give a name without an ending.")
+    return chosen.key
 
 
 def _called(opened: OpenedImage) -> str:
