@@ -9,6 +9,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import jinja2
@@ -22,6 +23,9 @@ from napari_medseg.models.measuring import LabelMeasures, columns, measure, show
 
 RIGHT, MISSED, EXTRA = (0, 114, 178), (230, 159, 0), (204, 64, 140)
 """Colours, RGB, that people with colour blindness tell apart, too (after Okabe and Ito)."""
+
+ACCEPTED = (240, 228, 66)
+"""Colour of outlines over an image in its own colours, which stands out from grey, black and stains."""
 
 _PALE = 0.62
 """Contrast that is left of the image under a mask, so that the mask stands out, also on paper."""
@@ -81,12 +85,26 @@ def write_report(path: Path, report: Report) -> None:
     Raises:
         WriteError: the folder cannot be written.
     """
+    write_page(path, "report.html", report=report, rows=map(_row, report.cases))
+
+
+def write_page(path: Path, template: str, **content: Any) -> None:
+    """Write a page, whole or not at all; an older one is replaced.
+
+    Args:
+        path: of the page.
+        template: name of a template beside this module, which extends page.html.
+        content: what it speaks of.
+
+    Raises:
+        WriteError: the folder cannot be written.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    colours = {name: f"rgb{colour}" for name, colour in [("right", RIGHT), ("missed", MISSED), ("extra", EXTRA)]}
-    page = environment.get_template("report.html").render(report=report, rows=map(_row, report.cases), colours=colours)
-    write(path, page.encode())
+    named = {"right": RIGHT, "missed": MISSED, "extra": EXTRA, "accepted": ACCEPTED}
+    colours = {name: f"rgb{colour}" for name, colour in named.items()}
+    write(path, environment.get_template(template).render(colours=colours, **content).encode())
 
 
 def _row(case: ReportCase) -> dict[str, object]:
@@ -136,6 +154,13 @@ def compared(image: MedicalImage, mask: Array, truth: Array) -> npt.NDArray[np.u
     for area, colour in [(outline & truth, RIGHT), (outline & ~truth, EXTRA)]:
         picture[area] = colour
     return picture.round().astype(np.uint8)
+
+
+def outlined(image: MedicalImage, mask: Array) -> npt.NDArray[np.uint8]:
+    """The outline of each label over its image, (Y, X, 3)."""
+    picture = displayed(image).copy()
+    picture[find_boundaries(mask, mode="thick")] = ACCEPTED
+    return picture
 
 
 def as_png(picture: npt.NDArray[np.uint8]) -> str:

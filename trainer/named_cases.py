@@ -18,16 +18,42 @@ class NamedCase:
     """An image of a project, as it stands.
 
     Attributes:
-        number: of the image's first correction.
-        record: its newest correction.
+        history: its corrections, oldest first.
         group: what it has in common with other images of its patient or file, e.g. "group-001".
         held_out: whether no version learns from it.
     """
 
-    number: int
-    record: CorrectionRecord
+    history: tuple[CorrectionRecord, ...]
     group: str
     held_out: bool
+
+    @property
+    def number(self) -> int:
+        """Of its first correction."""
+        return self.history[0].id
+
+    @property
+    def record(self) -> CorrectionRecord:
+        """Its newest correction, the one that holds."""
+        return self.history[-1]
+
+    @property
+    def proposal(self) -> CorrectionRecord | None:
+        """The first correction for which a model had proposed a mask: later ones may know the image by then."""
+        now = self.record.axes
+        return next((record for record in self.history if record.predicted_key and record.axes == now), None)
+
+    @property
+    def seconds(self) -> float | None:
+        """Time that all of its corrections took, each counted from the one before; None if nobody knows."""
+        known = [record.seconds for record in self.history if record.seconds is not None]
+        return sum(known) if known else None
+
+    @property
+    def edits(self) -> int | None:
+        """Strokes, clicks and tools of all of its corrections; None if nobody knows."""
+        known = [record.edits for record in self.history if record.edits is not None]
+        return sum(known) if known else None
 
     @property
     def name(self) -> str:
@@ -43,13 +69,12 @@ class NamedCase:
 def named_cases(ledger: Ledger) -> list[NamedCase]:
     """All cases of a project, in the order in which their images came."""
     history = ledger.corrections(all=True)
-    newest = {record.image_key: record for record in history}
-    first: dict[str, int] = {}
+    of_image: dict[str, list[CorrectionRecord]] = {}
     for record in history:
-        first.setdefault(record.image_key, record.id)
+        of_image.setdefault(record.image_key, []).append(record)
     held_out = held_out_groups(record.group for record in history)
     groups = {group: f"group-{n:03}" for n, group in enumerate(dict.fromkeys(r.group for r in history), start=1)}
     return [
-        NamedCase(number, newest[key], groups[newest[key].group], newest[key].group in held_out)
-        for key, number in first.items()
+        NamedCase(tuple(records), groups[records[-1].group], records[-1].group in held_out)
+        for records in of_image.values()
     ]

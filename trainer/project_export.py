@@ -11,19 +11,17 @@ belong together.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_medseg.models.cancelling import Cancel, stop_if
-from napari_medseg.models.cards import ModelCard, find_card
 from napari_medseg.models.durable import WriteError, explained, write
-from napari_medseg.models.errors import ImageError, LedgerError, ModelError
+from napari_medseg.models.errors import ImageError, LedgerError
 from napari_medseg.models.export import (
     EXPORTS,
     CocoDataSet,
@@ -36,6 +34,7 @@ from napari_medseg.models.export import (
 from napari_medseg.models.image import Array, MedicalImage, as_mask
 from napari_medseg.models.measuring import LabelMeasures, csv_of_cases, measure, measure_planes
 
+from .label_names import label_names
 from .ledger import Ledger
 from .named_cases import NamedCase, named_cases
 from .project_lists import lists_of
@@ -132,16 +131,6 @@ def export_project(
             progress(number / len(cases))
     writing.finish(file)
     return writing.done
-
-
-def label_names(ledger: Ledger) -> dict[int, str]:
-    """What the active model calls its classes; {} if it has one class, or none knows the model."""
-    active = ledger.active()
-    with suppress(ModelError):
-        version = next((version for version in ledger.models() if version.name == active), None)
-        card = ModelCard.from_json(json.dumps(version.card)) if version else find_card(active)
-        return dict(card.labels) if card.classes > 1 else {}
-    return {}
 
 
 class _Writing:

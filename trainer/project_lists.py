@@ -11,7 +11,8 @@ from typing import Any
 from .named_cases import NamedCase
 
 COLUMNS = ("case", "group", "split", "correction", "accepted", "seconds", "edits", "axes", "z", "y", "x", "unit")
-"""Of cases.csv. `correction` is the number of the mask in the project, `z`, `y` and `x` are the spacing in `unit`."""
+"""Of cases.csv. `correction` is the number of the mask in the project, `z`, `y` and `x` are the spacing in `unit`, and
+`seconds` and `edits` those of all corrections of the image."""
 
 
 def lists_of(cases: Sequence[NamedCase], names: Mapping[int, str]) -> dict[str, bytes]:
@@ -47,8 +48,8 @@ def _facts(case: NamedCase) -> dict[str, Any]:
         "split": "val" if case.held_out else "train",
         "correction": record.id,
         "accepted": record.created.isoformat(timespec="seconds"),
-        "seconds": "" if record.seconds is None else f"{record.seconds:.1f}",
-        "edits": record.edits,
+        "seconds": "" if case.seconds is None else f"{case.seconds:.1f}",
+        "edits": case.edits,
         "axes": record.axes,
         "unit": record.unit,
     }

@@ -20,6 +20,7 @@ from .finetune import finetune
 from .journal import keep_log
 from .models import models
 from .open import open_
+from .report import report
 from .segment import segment
 from .train import train
 
@@ -44,6 +45,7 @@ app.command()(finetune)
 app.command()(train)
 app.command()(evaluate)
 app.command()(export)
+app.command()(report)
 
 
 def main() -> None:
