@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 
 from napari_medseg.models.errors import ImageError
-from napari_medseg.models.export import EXPORTS, Export, check_not_the_image, export_mask, export_of
+from napari_medseg.models.export import EXPORTS, check_not_the_image, export_mask
 from napari_medseg.models.formats import OpenedImage, open_image
 from napari_medseg.models.formats.kinds import content_kind
 from napari_medseg.models.reading import mask_on
-from napari_medseg.trainer.ledger import Ledger
 from napari_medseg.trainer.project import is_project
 
-from .answering import AsJson, answer, clear_errors, fail, note
+from .answering import AsJson, answer, clear_errors, note
+from .export_project import chosen_format, write_corrections
 from .naming import existing_project
 from .waiting import bars, show_share
 
@@ -68,7 +67,7 @@ def export(
     if _is_project(data):
         if image is not None or part:
             raise typer.BadParameter("A project has its images. Leave --image and --part out.")
-        _export_project(data, out, key, images=images, names=names or None, replace=replace, as_json=as_json)
+        write_corrections(data, out, key, images=images, names=names or None, replace=replace, as_json=as_json)
         return
     if images:
         raise typer.BadParameter(f"--images is for projects, and '{data}' is none. Leave it out, or give a project.")
@@ -86,50 +85,6 @@ def _is_project(data: Path) -> bool:
         return bool(existing_project(data))  # which says why it cannot be looked at
 
 
-def _export_project(
-    project: Path,
-    out: Path,
-    key: str | None,
-    *,
-    images: bool,
-    names: dict[int, str] | None,
-    replace: bool,
-    as_json: bool,
-) -> None:
-    from napari_medseg.trainer.project_export import export_project  # with every writer that there is
-
-    key = _chosen_of_project(out, key, images=images)
-    out = out.expanduser().absolute()
-    with Ledger.open(project) as ledger, bars() as progress:
-        done = export_project(
-            ledger,
-            out,
-            key=key,
-            images=images,
-            names=names,
-            replace=replace,
-            progress=show_share(progress, "Exporting"),
-        )
-    masks, written = len(done.masks), len(done.images)
-    value: dict[str, Any] = {
-        "written": str(out),
-        "format": key or None,
-        "masks": {name: str(path) for name, path in done.masks.items()},
-        "images": {name: str(path) for name, path in done.images.items()},
-        "failed": [asdict(one) for one in done.failed],
-    }
-    said = f"{masks} mask{'s' * (masks != 1)}"
-    said += f" and {written} image{'s' * (written != 1)}" if images else ""
-    said += f" written to {out}."
-    if done.failed:
-        reasons = "\n".join(f"  {one.case}: {one.reason}" for one in done.failed)
-        sentence = f"{said} These could not be written:\n{reasons}"
-        fail(sentence, as_json=as_json, value=value | {"error": sentence})
-    if not images and not key:
-        said += " The images are not among them; --images writes them, too."
-    answer(value, as_json=as_json, text=said)
-
-
 def _export_mask(
     mask: Path,
     image: Path,
@@ -141,7 +96,7 @@ def _export_mask(
     replace: bool,
     as_json: bool,
 ) -> None:
-    chosen = _chosen(out, key)
+    chosen = chosen_format(out, key)
     check_not_the_image(out, image)
     if out.exists() and not replace:
         raise ImageError(f"There is a '{out.name}' in '{out.absolute().parent}' already. Give --replace to replace it.")
@@ -178,40 +133,6 @@ def _names(given: list[str]) -> dict[int, str]:
             raise typer.BadParameter(f"'{one}' names no label; write for example --label 1=liver.")
         names[int(number)] = name.strip()
     return names
-
-
-def _chosen(out: Path, key: str | None) -> Export:
-    if key is not None and key not in EXPORTS:
-        raise typer.BadParameter(f"There is no format '{key}'; there are {', '.join(EXPORTS)}.")
-    chosen = EXPORTS[key] if key else export_of(out)
-    if chosen is None:
-        endings = ", ".join(export.ending for export in EXPORTS.values())
-        raise typer.BadParameter(f"The ending of '{out.name}' is none of {endings}; change it, or give --format.")
-    return chosen
-
-
-def _chosen_of_project(out: Path, key: str | None, *, images: bool) -> str:
-    """The key of the format; "" for what fits each case."""
-    from napari_medseg.trainer.project_export import REFUSED, TOGETHER
-
-    by_ending = export_of(out)
-    if key is None and by_ending is None:
-        return ""
-    chosen = _chosen(out, key)
-    if chosen.key in REFUSED:
-        raise typer.BadParameter(
-            f"A project cannot be written as {chosen.title}: {REFUSED[chosen.key]}. Export it with --format ome-tiff, "
-            "and then each mask with --image."
-        )
-    if by_ending is None:
-        return chosen.key
-    if by_ending.key not in TOGETHER or by_ending.key != chosen.key:
-        raise typer.BadParameter(
-            f"'{out.name}' would be one file; the masks of a project go to a folder. Give a name without an ending."
-        )
-    if images:
-        raise typer.BadParameter(f"Images go to a folder, and '{out.name}' is one file. Give a name without an ending.")
-    return chosen.key
 
 
 def _called(opened: OpenedImage) -> str:

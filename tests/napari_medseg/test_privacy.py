@@ -211,6 +211,11 @@ def test_commands_leave_nothing_of_the_patient(
     for ending in (".nii.gz", ".csv", ".geojson", ".coco.json"):
         ran = medseg("export", mask, "--image", series, "-o", out / f"mask{ending}")
         assert ran.code == 0, ran.err
+    for key in ("nifti", "ome-tiff", "coco", "csv"):
+        ran = medseg("export", project, "-o", out / f"project-{key}", "--format", key, "--images")
+        assert ran.code == 0, ran.err
+    ran = medseg("report", project, "-o", out / "report.html")
+    assert ran.code == 0, ran.err
     assert medseg("export", series / "nothing.dcm", "--image", series, "-o", out / "none.csv").code == 1
     broken = series / "broken.dcm"
     broken.write_bytes((series / "IM0.dcm").read_bytes()[:900])
