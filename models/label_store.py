@@ -8,10 +8,12 @@ that a line of one pixel does not disappear. Pixels that were never written are 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import math
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -178,17 +180,45 @@ class LabelStore:
         """Labels of a region at full size: a slice for each axis, in pixels; the last axes may be left out.
 
         Raises:
-            ImageError: the file is damaged, or the region does not fit into memory.
+            ImageError: the file is damaged, its disk is gone, or the region does not fit into memory.
         """
         whole = _bounds(region, self.shape)
         sides = [part.stop - part.start for part in whole]
         check_fits_in_memory(math.prod(sides) * self.dtype.itemsize, self.path.name)
         try:
-            return np.asarray(self.levels[0][whole])
+            labels = np.asarray(self.levels[0][whole])
         except Exception as error:
             raise ImageError(
                 f"The mask '{self.path.name}' cannot be read: part of it is damaged or missing. Is its disk connected?"
             ) from error
+        self.check_there()
+        return labels
+
+    def check_there(self) -> None:
+        """To be called after the levels were read: of a store that is gone, all would be background.
+
+        Raises:
+            ImageError: its folder is gone.
+        """
+        if not self.path.is_dir():
+            raise ImageError(
+                f"The mask '{self.path.name}' is not there any more: its folder was moved, or its disk is not "
+                "connected. Bring it back and try again; nothing was changed."
+            )
+
+    @contextlib.contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Nothing is written to it, by this process, while this block reads it; waits until it is."""
+        with self._lock:
+            yield
+
+    @property
+    def free(self) -> bool:
+        """Whether `write` would not have to wait for another thread."""
+        free = self._lock.acquire(blocking=False)
+        if free:
+            self._lock.release()
+        return free
 
     def write(self, region: Region, labels: Labels) -> None:
         """Put labels in a region at full size; the smaller levels follow. Costs what the region costs.
@@ -199,7 +229,7 @@ class LabelStore:
 
         Raises:
             ImageError: labels of another shape, or too large for the store's type.
-            WriteError: no permission, no space, ...
+            WriteError: no permission, no space, the disk is gone, ...
         """
         whole = _bounds(region, self.shape)
         sides = tuple(part.stop - part.start for part in whole)
@@ -213,6 +243,8 @@ class LabelStore:
                 f"{int(labels.max())}. Nothing was written."
             )
         with self._lock, explained(self.path):
+            if not self.path.is_dir():  # or a new one would be made, with nothing but these
+                raise FileNotFoundError(errno.ENOENT, "its folder was moved, or its disk is not connected")
             self.levels[0][whole] = labels.astype(self.dtype, copy=False)
             for above, below in zip(self.levels, self.levels[1:], strict=False):
                 whole = _write_below(above, below, whole)

@@ -32,18 +32,18 @@ def write_pyramid(
 
     Args:
         path: of the file; an older one is replaced.
-        store: the labels.
+        store: the labels, to which nothing is written meanwhile, see `LabelStore.unchanged`.
         image: whose spacing, unit, time and place are written; its pixels are not looked at.
         progress: told which share is written.
         cancel: asked whether to stop.
 
     Raises:
-        ImageError: part of the mask is damaged, or it was written to meanwhile.
+        ImageError: part of the mask is damaged, its disk is gone, or another process has written to it meanwhile.
         WriteError: no permission, no space, ...; an older file is untouched.
         CancelledError: asked to stop; an older file is untouched.
     """
     dtype = np.min_scalar_type(store.largest(cancel))
-    tiles = _Tiles(sum(level.size for level in store.levels), progress, cancel)
+    tiles = _Tiles(store, progress, cancel)
     settings: dict[str, Any] = {
         "dtype": dtype,
         "tile": (CHUNK, CHUNK),
@@ -63,14 +63,14 @@ class _Tiles:
     """Hands out tiles, and says how far it is.
 
     Args:
-        pixels: of all levels.
+        store: whose.
         progress: told which share is handed out.
         cancel: asked whether to stop.
     """
 
-    def __init__(self, pixels: int, progress: Callable[[float], object] | None, cancel: Cancel | None) -> None:
-        self._pixels, self._progress, self._cancel = pixels, progress, cancel
-        self._done = 0
+    def __init__(self, store: LabelStore, progress: Callable[[float], object] | None, cancel: Cancel | None) -> None:
+        self._store, self._progress, self._cancel = store, progress, cancel
+        self._pixels, self._done = sum(level.size for level in store.levels), 0
 
     def of(self, level: Any, dtype: np.dtype[Any]) -> Iterator[Array]:
         """The tiles of a level plane by plane, row by row, each of full size."""
@@ -78,6 +78,7 @@ class _Tiles:
         for *index, top, left in product(*corners):
             stop_if(self._cancel)
             inside = np.asarray(level[(*index, slice(top, top + CHUNK), slice(left, left + CHUNK))])
+            self._store.check_there()
             if int(inside.max()) > np.iinfo(dtype).max:
                 raise ImageError("The mask was corrected while it was written. Nothing was written; export it again.")
             tile = np.zeros((CHUNK, CHUNK), dtype)

@@ -16,7 +16,8 @@ def copy_store(store: Path, path: Path, *, cancel: Cancel | None = None) -> None
     """Copy a store, whole or not at all; older labels of that name are replaced, and nothing else.
 
     Raises:
-        WriteError: an image or something else stands there, no permission, no space, ...; what was there is untouched.
+        WriteError: an image or something else stands there, no permission, no space, a folder of the store that cannot
+            be listed, ...; what was there is untouched.
         CancelledError: asked to stop.
     """
     check_replaceable(path)
@@ -24,7 +25,7 @@ def copy_store(store: Path, path: Path, *, cancel: Cancel | None = None) -> None
     with explained(path):
         make_folder(path.parent)
         try:
-            for folder, _, names in os.walk(store):
+            for folder, _, names in os.walk(store, onerror=_raise):
                 target = partial / Path(folder).relative_to(store)
                 target.mkdir()
                 for name in each_unless(cancel, names):
@@ -34,3 +35,8 @@ def copy_store(store: Path, path: Path, *, cancel: Cancel | None = None) -> None
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+
+
+def _raise(error: OSError) -> None:
+    """A folder that cannot be listed would be taken for an empty one, and its labels for background."""
+    raise error

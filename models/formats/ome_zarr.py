@@ -10,7 +10,7 @@ import logging
 import math
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import zarr
@@ -123,7 +123,7 @@ def _pixels(folder: Path, named: str, called: str, wanted: str = "") -> tuple[Ar
     array = open_checked(folder, called)
     if array.ndim != len(named) or 0 in array.shape:
         raise ImageError(f"'{called}' has an array of shape {array.shape}, but describes its axes as {named!r}.")
-    data: Any = lazily(cast(Any, array), array.shards or array.chunks, named, called)
+    data: Any = lazily(_Stored(array, folder, called), array.shards or array.chunks, named, called)
     sides = dict(zip(named, array.shape, strict=True))
     if not wanted:
         bare = "".join(axis for axis in named if sides[axis] > 1 or (axis in AXES and axis != "C"))
@@ -137,6 +137,29 @@ def _pixels(folder: Path, named: str, called: str, wanted: str = "") -> tuple[Ar
     left = [axis for axis in named if axis in wanted]
     axes = "".join(axis for axis in AXES if axis in wanted)
     return data.transpose([left.index(axis) for axis in axes]), axes
+
+
+class _Stored:
+    """An array that is not taken for empty when it is gone: Zarr reads chunks that are not there as its fill value.
+
+    Args:
+        array: the pixels.
+        folder: where it is.
+        called: name of the image, for errors.
+    """
+
+    def __init__(self, array: zarr.Array[Any], folder: Path, called: str) -> None:
+        self._array, self._folder, self._called = array, folder, called
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __getitem__(self, region: Any) -> Any:
+        pixels = self._array[region]
+        if not self._folder.is_dir():
+            raise ImageError(
+                f"'{self._called}' is not there any more: it was moved, or its disk is not connected. Bring it back, "
+                "or open it anew."
+            )
+        return pixels
 
 
 def _is_same_place(image: ngff.Multiscale, level: int) -> bool:

@@ -218,3 +218,16 @@ class TestRefused:
         (tmp_path / "file").write_text("in the way")
         with pytest.raises(WriteError, match="could not be written"):
             LabelStore.create(tmp_path / "file" / "mask", (5, 6), "YX", (1, 1), "pixel")
+
+    def test_one_whose_disk_is_gone_is_not_taken_for_empty_and_gets_nothing(self, tmp_path: Path) -> None:
+        store = store_of(tmp_path)
+        store.write((), noise(70, 50))
+        there = store.path.rename(tmp_path / "disk that is not connected")
+        for read in (store.read, store.largest):
+            with pytest.raises(ImageError, match="disk is not connected"):
+                read()
+        with pytest.raises(WriteError, match="disk is not connected"):
+            store.write((), noise(70, 50))
+        assert not store.path.exists()
+        there.rename(store.path)
+        np.testing.assert_array_equal(store.read(), noise(70, 50))

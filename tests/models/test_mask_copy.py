@@ -186,3 +186,17 @@ def test_damage_colours_and_a_wish_to_stop_end_it(image: OpenedImage, tmp_path: 
         copied(tmp_path / "rgb.tif", image, tmp_path / "two")
     with pytest.raises(CancelledError):
         copied(ngff_04(tmp_path / "m.ome.zarr", labels()), image, tmp_path / "three", cancel=lambda: True)
+
+
+@pytest.mark.parametrize("name", ["other.ome.zarr", "own.ome.zarr"])
+def test_of_a_mask_whose_disk_goes_meanwhile_no_rest_is_taken_for_background(
+    image: OpenedImage, tmp_path: Path, name: str
+) -> None:
+    path = written(tmp_path / name, labels())
+
+    def unplugged(share: float) -> None:
+        if path.exists():
+            path.rename(tmp_path / "gone")
+
+    with pytest.raises(ImageError, match="disk is not connected"):
+        copied(path, image, tmp_path / "made", progress=unplugged)

@@ -179,6 +179,24 @@ def test_a_mask_on_the_disk_stays_there(tmp_path: Path) -> None:
     assert snapshot(tmp_path / "new") == before
 
 
+def test_a_mask_on_the_disk_is_copied_with_all_its_folders_or_not_at_all(tmp_path: Path) -> None:
+    store = LabelStore.create(tmp_path / "store", (1100, 60), "YX", (0.5, 0.5), "um")
+    store.write((), np.ones((1100, 60), np.uint16))
+    rows = {"0", "1"}
+
+    def unplugged() -> bool:
+        begun = {folder.name for folder in tmp_path.glob("new.ome.zarr.*/0/c/*")}
+        for row in rows - begun if begun else ():
+            (store.path / "0" / "c" / row).rename(tmp_path / row)  # it was listed already
+            rows.clear()
+        return False
+
+    with pytest.raises(WriteError):
+        copy_store(store.path, tmp_path / "new.ome.zarr", cancel=unplugged)
+    assert not rows
+    assert not list(tmp_path.glob("new.ome.zarr*"))
+
+
 def test_a_mask_on_the_disk_takes_the_place_of_older_labels_and_of_nothing_else(tmp_path: Path) -> None:
     store = LabelStore.create(tmp_path / "store", (60, 70), "YX", (0.5, 0.5), "um")
     axes = [{"name": name, "type": "space"} for name in "yx"]

@@ -70,3 +70,16 @@ def test_an_older_file_stays_if_it_is_stopped_or_the_mask_is_damaged(tmp_path: P
         write_pyramid(path, store, image_of(labels))
     assert path.read_bytes() == b"older"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["mask", "mask.ome.tif"]
+
+
+def test_a_mask_whose_disk_goes_meanwhile_is_not_written_as_an_empty_one(tmp_path: Path) -> None:
+    labels = np.ones((1100, 700), np.uint32)
+    store = store_of(tmp_path, labels)
+
+    def unplugged(share: float) -> None:
+        if store.path.exists():
+            store.path.rename(tmp_path / "gone")
+
+    with pytest.raises(ImageError, match="disk is not connected"):
+        write_pyramid(tmp_path / "mask.ome.tif", store, image_of(labels), progress=unplugged)
+    assert [one.name for one in tmp_path.iterdir()] == ["gone"]
