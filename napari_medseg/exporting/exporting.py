@@ -89,39 +89,65 @@ class Exporting:
             state.problem = str(error)
             return
         if state.large:
-            self._large.done(lambda: self._start_large(path))  # what is open is put back first
+            self._start_large(path)
             return
         mask = self._masks.current()
         if mask is None or state.mask is None:
             state.problem = NO_MASK
             return
-        pixels = np.array(mask.layer.data)
-        self._write(path, self._export(path, layer, lambda: pixels))
+        pixels, export = np.array(mask.layer.data), self._export(path, layer)
+        self._begin()
+        self._write(self._said(path), lambda cancel: export(lambda: pixels, cancel))
 
     def cancel(self) -> None:
         """Stop; nothing is written, and an older file stays as it is."""
         self._stop.set()
 
     def _start_large(self, path: Path) -> None:
-        """Write the mask of a large image: as it lies on the disk, where that is wanted."""
-        found = self._large.chosen()
-        if found is None:
-            self._state.problem = NO_MASK
-        elif self._state.export == "ome-zarr":
-            self._write(path, lambda cancel: copy_store(found.store.path, path, cancel=cancel))
-        elif self._state.export == "ome-tiff":
-            store, grid = found.store, without_pixels(found.image)
-            self._write(path, lambda cancel: write_pyramid(path, store, grid, progress=self._report, cancel=cancel))
-        else:
-            self._write(path, self._export(path, found.image, lambda: _whole(found.store)))
+        """Write the mask of a large image, once what is open is put back: as it lies on the disk, where that is wanted.
 
-    def _export(self, path: Path, layer: Any, labels: Callable[[], Array]) -> Callable[[Cancel], None]:
-        """What writes a mask, with all that the state says now; to be called in a thread."""
+        What is chosen meanwhile changes nothing of that.
+        """
+        image = self._large.image
+        assert image is not None
+        write, said = self._whole_mask(path, image), self._said(path)
+
+        def start() -> None:
+            found = self._large.wholes.of(image)
+            if found is None:
+                self._failed(NO_MASK)
+            else:
+                self._write(said, lambda cancel: write(found.store, cancel))
+
+        self._begin()
+        self._large.done(start, self._ended)
+
+    def _whole_mask(self, path: Path, image: Any) -> Callable[[LabelStore, Cancel], None]:
+        """What writes a mask that lies on the disk, with all that the state says now; to be called in a thread.
+
+        Nothing is put back while its labels are read, so that the file holds all of a correction, or nothing of it.
+        """
+        key, grid, export = self._state.export, without_pixels(image), self._export(path, image)
+
+        def write(store: LabelStore, cancel: Cancel) -> None:
+            if key == "ome-zarr":
+                with store.unchanged():
+                    copy_store(store.path, path, cancel=cancel)
+            elif key == "ome-tiff":
+                with store.unchanged():
+                    write_pyramid(path, store, grid, progress=self._report, cancel=cancel)
+            else:
+                export(lambda: _whole(store), cancel)
+
+        return write
+
+    def _export(self, path: Path, layer: Any) -> Callable[[Callable[[], Array], Cancel], None]:
+        """What writes the labels that a function gives, with all that the state says now; to be called in a thread."""
         key, names, instances = self._state.export, label_names(self._state), self._state.own_labels
         siblings = channel_siblings(layer, self.viewer.layers)
         source, part, kind = file_path(layer), str(noted_of(layer).get("part", "")), self._kind
 
-        def write(cancel: Cancel) -> None:
+        def write(labels: Callable[[], Array], cancel: Cancel) -> None:
             image = medical_image(layer, siblings) if key in _WITH_PIXELS else without_pixels(layer)
             pixels = labels()
             stop_if(cancel)
@@ -140,12 +166,18 @@ class Exporting:
 
         return write
 
-    def _write(self, path: Path, write: Callable[[Cancel], None]) -> None:
+    def _said(self, path: Path) -> str:
+        """What to tell when the mask is written in the picked format."""
         key = self._state.export
         what = "measurements were" if key in _WITH_PIXELS else "mask was"
-        said = f"The {what} written to {path}.{self._about_seg() if key == 'dicom-seg' else ''}"
+        return f"The {what} written to {path}.{self._about_seg() if key == 'dicom-seg' else ''}"
 
-        stop = self._stop = threading.Event()
+    def _begin(self) -> None:
+        """From now on, or a second click begins a second one."""
+        self._stop, self._state.exporting = threading.Event(), 0.0
+
+    def _write(self, said: str, write: Callable[[Cancel], None]) -> None:
+        stop = self._stop
 
         def work() -> str:
             try:
@@ -155,11 +187,13 @@ class Exporting:
             return said
 
         def ended(how: str) -> None:
-            self._state.exporting = None
+            self._ended()
             self._state.notice = how
 
-        self._state.exporting = 0.0
         self._background.run(work, ended, self._failed, finish=True)
+
+    def _ended(self) -> None:
+        self._state.exporting = None
 
     def _about_seg(self) -> str:
         image, noted = without_pixels(self._state.image), noted_of(self._state.image)
@@ -174,7 +208,7 @@ class Exporting:
         self._background.post(show)
 
     def _failed(self, reason: str) -> None:
-        self._state.exporting = None
+        self._ended()
         self._state.problem = reason
 
     def _image_picked(self) -> None:
@@ -215,6 +249,6 @@ class Exporting:
 
 def _whole(store: LabelStore) -> Array:
     """All labels of a store, if they fit in the memory."""
-    full = store.levels[0]
-    check_fits_in_memory(int(full.nbytes), "The mask")
-    return np.asarray(full[...])
+    check_fits_in_memory(int(store.levels[0].nbytes), "The mask")
+    with store.unchanged():
+        return store.read()

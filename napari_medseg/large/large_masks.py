@@ -31,6 +31,7 @@ IN_PART = "This part is corrected as any mask is. Done, or Accept, puts it back 
 SEGMENTING = "A part can be corrected when the segmentation has come to its end, or was cancelled."
 ON_OFFER = "Corrections of this part were kept: go on with them or discard them first. The part stays open."
 KEPT = "The mask before is hidden and kept; Open mask folder ... opens it again, from '{}'."
+EXPORTED = "The part is put back as soon as the mask is exported; Cancel in Export ends that at once."
 OTHER_PROJECT = "Masks of large images stay in the project that they were made in."
 
 
@@ -200,7 +201,14 @@ class LargeMasks:
                 self.flush(mask)
             return mask is not None and mask.changes != changes
 
+        def work() -> None:
+            if not part.of.store.free:
+                self._background.post(lambda: setattr(self._state, "notice", EXPORTED))
+            put_back(part, labels, objects=objects)
+
         def written(_: None) -> None:
+            if self._state.notice == EXPORTED:
+                self._state.notice = ""
             if painted():  # meanwhile
                 self._put_back(part)
             elif self.viewer is not None:
@@ -219,7 +227,7 @@ class LargeMasks:
             part.stays()
             self._failed(f"{reason} The part stays open, and nothing is lost.")
 
-        self._background.run(lambda: put_back(part, labels, objects=objects), written, failed, finish=True)
+        self._background.run(work, written, failed, finish=True)
 
     def _mask_of(self, part: Part) -> Mask | None:
         """What was made of a part: its mask, or one with unsaved work whose layer was deleted."""

@@ -156,5 +156,11 @@ class WholeMasks:
             return True
         if earlier.layer in layers:
             layers.remove(earlier.layer)
-        self._background.run(folder.remove)
+        self._background.run(lambda: _remove(earlier))
         return False
+
+
+def _remove(large: LargeMask) -> None:
+    """Have a mask no more; one that is being exported is, to its end: what is gone would be background in the file."""
+    with large.store.unchanged():
+        large.folder.remove()

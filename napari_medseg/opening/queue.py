@@ -239,7 +239,7 @@ class FolderQueue:
             if folder.outside:
                 return
             _refuse(opened, file)
-            with self._writing:
+            with self._writing, large.store.unchanged():
                 copy_store(large.store.path, file)
 
         def written(_: None) -> None:
