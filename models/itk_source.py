@@ -11,7 +11,7 @@ class ItkSource:
 
     Attributes:
         unit: of its lengths: "m", "mm", "um", ...; "" if the file names none.
-        begin: of time, the fourth axis; 0 without.
+        begin: of time, the fourth axis, in the image's `time_unit`; 0 without.
     """
 
     unit: str = ""

@@ -69,7 +69,9 @@ def open_part(path: Path, key: str) -> OpenedImage:
     origin = () if header.placed else tuple(reader.GetOrigin()[: len(spacing)][::-1])
     time, begin = known_time(0, ""), 0.0
     if "T" in axes:
-        time, begin = known_time(reader.GetSpacing()[3], header.time_unit), float(reader.GetOrigin()[3])
+        step = reader.GetSpacing()[3]
+        time = known_time(step, header.time_unit)
+        begin = float(reader.GetOrigin()[3]) * (time[0] / step)  # in the unit that the step is in now
     said = ItkSource(header.named_unit, begin)
     image = MedicalImage(numbers, axes, spacing, unit, stem(path), geometry, origin, *time, said)
     return OpenedImage(image, str(path), key, coloured=coloured, notices=notices)

@@ -67,6 +67,17 @@ def test_time_begins_where_it_does_in_the_image(tmp_path: Path, ending: str) -> 
     check_one_space(tmp_path / f"mask{ending}", image)
 
 
+def test_time_in_ms_begins_where_it_does_in_the_image_also_in_s(tmp_path: Path) -> None:
+    image = source(tmp_path / "image.nrrd", labels=np.stack([LABELS, LABELS]))
+    head, end, pixels = image.read_bytes().partition(b"\n\n")
+    image.write_bytes(head + b'\nspace units: "mm" "mm" "mm" "ms"' + end + pixels)  # steps of 0.5 ms from 7 ms on
+    opened = read_image(image)
+    write_mask(tmp_path / "mask.nrrd", opened.data, opened)
+    again = sitk.ReadImage(str(tmp_path / "mask.nrrd"))
+    assert (again.GetSpacing()[3], again.GetOrigin()[3]) == pytest.approx((0.0005, 0.007))
+    assert b'"mm" "mm" "mm" "s"' in (tmp_path / "mask.nrrd").read_bytes()
+
+
 @pytest.mark.parametrize("ending", [".nrrd", ".mha"])
 def test_a_mask_that_names_no_unit_has_that_of_its_image(tmp_path: Path, ending: str) -> None:
     image, mask = source(tmp_path / f"image{ending}", "um"), source(tmp_path / f"mask{ending}")
