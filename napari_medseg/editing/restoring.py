@@ -50,15 +50,13 @@ def refuse(path: Path, identity: Identity) -> None:
     Raises:
         WriteError: no permission, no space, ...
     """
-    head, times = _head_of(path), path.stat()
+    head = _head_of(path)
     if head is None:
         return
-    file = JournalFile(path)
-    try:
-        place = salted(identity.place.encode(), head["salt"])
-        file.append(framed(packed({"kind": "refused", "place": place})))
-    finally:
-        file.close()
+    times, content = path.stat(), path.read_bytes()
+    end = len(MAGIC) + sum(size_of(payload) for payload in payloads(path))  # behind a torn one it would not be read
+    refused = framed(packed({"kind": "refused", "place": salted(identity.place.encode(), head["salt"])}))
+    JournalFile(path).rewrite(content[len(MAGIC) : end] + refused + content[end:])
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # nobody has worked on it
 
 

@@ -13,6 +13,7 @@ import tifffile
 from napari.layers import Image
 
 from napari_medseg.editing.identity import Identity, identity_of
+from napari_medseg.editing.journal_file import framed
 from napari_medseg.editing.restoring import read_draft
 from napari_medseg.large.folder import kept_folders, new_folder
 
@@ -140,6 +141,26 @@ def test_what_is_no_more_asked_is_not_offered_again(kept: Path, moved: Path, ope
     assert desk.drafts == [kept]
     assert kept.stat().st_mtime == when
     assert open_(moved).state.draft is None
+
+
+def test_a_draft_with_a_torn_end_can_be_refused_too(kept: Path, moved: Path, open_: Any) -> None:
+    torn = framed(b"half of a record")[:-3]
+    with kept.open("ab") as file:
+        file.write(torn)
+    desk = open_(moved)
+    desk.recovery.discard()
+    desk.rest()
+    assert desk.state.draft is None
+    assert kept.read_bytes().endswith(torn)  # that its end is missing is told to whom it belongs
+
+
+def test_a_draft_that_another_window_has_removed_is_refused_in_silence(kept: Path, moved: Path, open_: Any) -> None:
+    desk = open_(moved)
+    kept.unlink()
+    desk.recovery.discard()
+    desk.rest()
+    assert not desk.state.problem
+    assert desk.state.draft is None
 
 
 def test_a_draft_of_an_earlier_version_is_found(
