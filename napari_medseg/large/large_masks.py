@@ -6,7 +6,6 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from napari.layers import Image
 
@@ -21,9 +20,10 @@ from ..state import PanelState
 from .finding import folder_to_fill
 from .folder import FOLDER, MaskFolder
 from .layers import channels_of, part_images
-from .open_part import LargeMask, Part, begun, put_back
+from .open_part import LargeMask, Part, begun
 from .part import Box, is_far, look_at, part_in_view
-from .showing import by_turns, put_in, take_out
+from .putting_back import PuttingBack
+from .showing import by_turns, put_in
 from .whole_masks import WholeMasks
 
 ZOOM_IN = "Zoom in to where the mask is wrong and press Edit here: that part can be painted on, and given prompts."
@@ -31,7 +31,6 @@ IN_PART = "This part is corrected as any mask is. Done, or Accept, puts it back 
 SEGMENTING = "A part can be corrected when the segmentation has come to its end, or was cancelled."
 ON_OFFER = "Corrections of this part were kept: go on with them or discard them first. The part stays open."
 KEPT = "The mask before is hidden and kept; Open mask folder ... opens it again, from '{}'."
-EXPORTED = "The part is put back as soon as the mask is exported; Cancel in Export ends that at once."
 OTHER_PROJECT = "Masks of large images stay in the project that they were made in."
 
 
@@ -61,6 +60,16 @@ class LargeMasks:
         self.viewer, self._state, self._masks, self._background = viewer, state, masks, background
         self.flush: Callable[[Mask], None] = lambda mask: None
         self.wholes = WholeMasks(viewer, state, background)
+        self._back = PuttingBack(
+            viewer,
+            state,
+            masks,
+            background,
+            flush=lambda mask: self.flush(mask),  # noqa: PLW0108 (it is set later)
+            changed=self._describe,
+            closed=self._closed_part,
+            failed=self._failed,
+        )
         self._part: Part | None = None
         self._busy = False
         state.events.image.connect(self._image_picked)
@@ -80,6 +89,7 @@ class LargeMasks:
         self.viewer.camera.events.center.disconnect(self._moved)
         self.viewer.layers.events.removed.disconnect(self._removed)
         self.wholes.close()
+        self._back.close()
         self.viewer = None
 
     def folder_for(self, image: Image, model: str, answer: str) -> MaskFolder:
@@ -183,59 +193,7 @@ class LargeMasks:
         else:
             part.afterwards.append((then, failed))
             if not part.closing:
-                self._put_back(part)
-
-    def _put_back(self, part: Part) -> None:
-        mask = self._mask_of(part)
-        if mask is not None:
-            self.flush(mask)
-        labels = part.before if mask is None else np.array(mask.layer.data)
-        changes = 0 if mask is None else mask.changes
-        folder = part.of.folder
-        objects = self._state.own_labels if folder.model is None else folder.answer == "instances"
-        part.closing = True
-        self._describe()
-
-        def painted() -> bool:
-            if mask is not None and self._masks.holds(mask):
-                self.flush(mask)
-            return mask is not None and mask.changes != changes
-
-        def work() -> None:
-            if not part.of.store.free:
-                self._background.post(lambda: setattr(self._state, "notice", EXPORTED))
-            put_back(part, labels, objects=objects)
-
-        def written(_: None) -> None:
-            if self._state.notice == EXPORTED:
-                self._state.notice = ""
-            if painted():  # meanwhile
-                self._put_back(part)
-            elif self.viewer is not None:
-                steps = take_out(part, self.viewer.layers, self._masks, self._state, painted)
-                by_turns(self._background.post, steps, closed)
-
-        def closed() -> None:
-            if painted():
-                self._put_back(part)
-                return
-            if mask is not None:
-                mask.unsaved = False  # it is in the mask of the whole now
-            self._closed_part(part)
-
-        def failed(reason: str) -> None:
-            part.stays()
-            self._failed(f"{reason} The part stays open, and nothing is lost.")
-
-        self._background.run(work, written, failed, finish=True)
-
-    def _mask_of(self, part: Part) -> Mask | None:
-        """What was made of a part: its mask, or one with unsaved work whose layer was deleted."""
-        mask = self._masks.of(part.images[0])
-        if mask is not None:
-            return mask
-        deleted = [mask for mask in self._masks.unsaved() if mask.image is part.images[0]]
-        return deleted[-1] if deleted else None
+                self._back.start(part)
 
     def _open(self, image: Image, box: Box, then: Callable[[], None] | None, *, reopened: bool = False) -> None:
         if self._busy:
@@ -350,7 +308,7 @@ class LargeMasks:
         working = state.tool_working is not None or state.accepting or state.segmenting is not None
         if part is None or part.closing or part.offered or working or state.draft is not None:
             return
-        mask = self._mask_of(part)
+        mask = self._back.mask_of(part)
         untouched = mask is None or not mask.changes
         if not (part.reopened and untouched) and is_far(self.viewer, part.of.image, part.box):
             self.done()
@@ -358,7 +316,7 @@ class LargeMasks:
     def _removed(self, event: Any) -> None:
         layer, part = event.value, self._part
         if part is not None and not part.closing and (layer in part.images or layer is part.of.image):
-            self._put_back(part)
+            self._back.start(part)
         known = self.wholes.closed(layer) if isinstance(layer, Image) else None
         if known is not None and (part is None or part.of is not known):
             known.folder.let_go()

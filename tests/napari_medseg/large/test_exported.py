@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_medseg.exporting import Exporting, exporting
-from napari_medseg.large.large_masks import EXPORTED
+from napari_medseg.large.putting_back import EXPORTED
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.models.reading import read_mask
 
