@@ -33,6 +33,9 @@ ON_OFFER = "Corrections of this part were kept: go on with them or discard them 
 KEPT = "The mask before is hidden and kept; Open mask folder ... opens it again, from '{}'."
 OTHER_PROJECT = "Masks of large images stay in the project that they were made in."
 
+_SOON = 0.1
+"""Seconds after which is looked again whether a part is open."""
+
 
 def _nothing() -> None:
     """For whoever does not mind."""
@@ -114,6 +117,9 @@ class LargeMasks:
 
         def show(store: LabelStore) -> None:
             def put() -> None:
+                if self._busy:  # a part is being opened of the mask that this one takes the place of
+                    self._background.post_after(_SOON, lambda: self.done(put, later))
+                    return
                 if folder.path.parent != self._state.project / FOLDER:
                     folder.let_go()
                     self._state.notice = OTHER_PROJECT

@@ -13,7 +13,7 @@ from ..state import PanelState
 from .open_part import Part, put_back
 from .showing import by_turns, take_out
 
-EXPORTED = "The part is put back as soon as the mask is exported; Cancel in Export ends that at once."
+EXPORTED = "The mask is being exported. This part is put back right after that; Cancel under Export stops the export."
 
 
 class PuttingBack:

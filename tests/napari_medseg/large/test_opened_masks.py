@@ -12,7 +12,7 @@ import pytest
 import tifffile
 import zarr
 
-from napari_medseg.large import whole_masks
+from napari_medseg.large import large_masks, whole_masks
 from napari_medseg.large.finding import find_mask, folder_to_copy_to
 from napari_medseg.models import mask_copy
 from napari_medseg.models.label_store import LabelStore, halved
@@ -211,7 +211,7 @@ def test_a_mask_that_was_corrected_is_kept_and_can_be_opened_again(desk: LargeDe
     assert LabelStore.open(before).read()[700, 900] == 3
     desk.open_mask(before)
     desk.until(lambda: desk.shown[0][700, 900] == 3)
-    assert len(folders(desk)) == 2  # nobody corrected the other copy, which went
+    desk.until(lambda: len(folders(desk)) == 2)  # nobody corrected the other copy, which went
 
 
 def test_one_that_is_still_looked_for_is_kept_as_well(
@@ -239,6 +239,24 @@ def test_what_a_model_made_is_kept_too(desk: LargeDesk, tmp_path: Path) -> None:
     desk.until(lambda: "hidden and kept" in desk.state.notice)
     assert str(made) in desk.state.notice
     assert LabelStore.open(made / "mask.ome.zarr").read()[0, 0] == 9
+
+
+def test_one_that_a_part_is_being_opened_of_leaves_nothing_when_it_gives_way(
+    desk: LargeDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.open_mask(ome_zarr(tmp_path / "one.ome.zarr", labels()))
+    slow, pixels_at = threading.Event(), large_masks.pixels_at
+    monkeypatch.setattr(large_masks, "pixels_at", lambda *args: slow.wait(60) and pixels_at(*args))
+    desk.look_at(700, 900)
+    desk.large.edit_here()
+    desk.file.open(ome_zarr(tmp_path / "other.ome.zarr", 2 * labels()))
+    desk.until(lambda: desk.state.opening_share is None)
+    slow.set()
+    desk.until(lambda: desk.shown[0].max() == 10 and not desk.state.part_busy)
+    assert not desk.state.problem
+    desk.rest()
+    shown = desk.large.chosen().folder.path
+    assert folders(desk) == [shown]
 
 
 def test_cancelled_it_leaves_nothing(desk: LargeDesk, tmp_path: Path) -> None:
