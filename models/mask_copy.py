@@ -89,15 +89,23 @@ def copy_mask(
     return Copied(largest, bool(largest >= _COUNTED or np.count_nonzero(there[1:]) > CLASSES))
 
 
-def store_on(target: Path, grid: MedicalImage, dtype: npt.DTypeLike = np.uint16) -> LabelStore:
+def store_on(
+    target: Path, grid: MedicalImage, dtype: npt.DTypeLike = np.uint16, *, durable: bool = False
+) -> LabelStore:
     """A store without labels that lies on an image.
+
+    Args:
+        target: folder of the store, of which nothing is there yet.
+        grid: the image; its pixels are not looked at.
+        dtype: uint8, uint16 or uint32.
+        durable: see `LabelStore`.
 
     Raises:
         WriteError: no permission, no space, ...
     """
     where = (grid.axes.replace("C", ""), grid.spacing, grid.unit, grid.geometry)
     time = (grid.time_step, grid.time_unit)
-    return LabelStore.create(target, grid.mask_shape, *where, dtype, origin=grid.origin, time=time)
+    return LabelStore.create(target, grid.mask_shape, *where, dtype, origin=grid.origin, time=time, durable=durable)
 
 
 def _pieces(values: Any) -> list[Region]:

@@ -74,7 +74,7 @@ def find_mask(project: Path, image: Image) -> Found:
             continue
         try:
             folder.hold()
-            return Found(folder, LabelStore.open(folder.labels), said)
+            return Found(folder, LabelStore.open(folder.labels, durable=True), said)
         except MedSegError as error:
             _log.warning("%s cannot be opened", folder.path, exc_info=error)
             folder.let_go()
@@ -87,7 +87,7 @@ def open_given(project: Path, image: Image, given: Given) -> Found:
     shape, identity = mask_shape(image), _identity(image)
     folder: MaskFolder | None = None
     try:
-        store = LabelStore.open(given.labels)
+        store = LabelStore.open(given.labels, durable=True)
         if store.shape != shape:
             raise ImageError(f"'{given.labels.name}' has another size than its image.")
         folder = kept_outside(project, shape, identity, given.labels)

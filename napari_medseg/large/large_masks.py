@@ -113,7 +113,7 @@ class LargeMasks:
             importlib.import_module("pandas")  # or napari's first mask does, for a second, in the window's thread
             folder.whole, folder.largest = True, largest
             folder.note()
-            return LabelStore.open(folder.labels)
+            return LabelStore.open(folder.labels, durable=True)
 
         def show(store: LabelStore) -> None:
             def put() -> None:

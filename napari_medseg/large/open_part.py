@@ -90,11 +90,13 @@ def mask_to_correct(part: Part) -> Mask:
 def begun(project: Path, image: Image) -> tuple[MaskFolder, LabelStore]:
     """An empty mask for whoever draws without a model."""
     folder = new_folder(project, identity_of(image, LARGE), mask_shape(image), None, "")
-    return folder, store_on(folder.labels, without_pixels(image))
+    return folder, store_on(folder.labels, without_pixels(image), durable=True)
 
 
 def put_back(part: Part, labels: npt.NDArray[Any], *, objects: bool) -> None:
     """First the labels, then that nothing is open: whoever dies in between opens the part again, with its journal.
+
+    The labels are on the disk by then, since the journal goes next.
 
     Objects that were begun in the part get numbers that no other object of the whole mask has.
     """

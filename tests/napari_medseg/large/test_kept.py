@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -56,6 +57,25 @@ def test_of_a_window_that_was_killed_the_part_and_every_step_in_it_are_found_aga
     np.testing.assert_array_equal(again.pixels, pixels)
     again.done()
     assert (again.whole[700, 900], again.whole[750, 920]) == (3, 4)
+
+
+def test_what_is_put_back_is_forced_to_the_disk_before_its_journal_goes(
+    desk: LargeDesk, desks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced, fsync = set(), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (forced.add(os.fstat(file).st_ino), fsync(file)))
+
+    def correct(desk: LargeDesk, label: int) -> None:
+        desk.edit(700, 900)
+        paint(desk, 700, 900, label)
+        desk.done()
+        (folder,) = (desk.state.project / "large").iterdir()
+        files = [path for path in (folder / "mask.ome.zarr").rglob("*") if path.is_file()]
+        assert [path for path in files if path.stat().st_ino not in forced] == []
+
+    correct(desk, 3)  # a mask that was begun in this window
+    desk.close()
+    correct(desks(), 4)  # one that was found
 
 
 def test_another_window_does_not_write_into_the_same_mask(desk: LargeDesk, desks: Any) -> None:
