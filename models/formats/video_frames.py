@@ -155,7 +155,7 @@ class VideoFrames:
             self._begin(key)
             last = key - 1
             for number in self._numbers():
-                if number == last + 1:
+                if number > last and self.index.lost.issuperset(range(last + 1, number)):
                     last = number
             if last >= key:
                 return last

@@ -136,6 +136,23 @@ def test_a_rate_that_is_rounded_to_milliseconds_is_constant(tmp_path: Path) -> N
     assert opened.image.frame_seconds == pytest.approx(1001 / 30000, rel=1e-3)
 
 
+@pytest.mark.parametrize(("codec", "name"), [("mpeg4", "a.mkv"), ("libvpx", "a.webm")])
+def test_what_follows_a_frame_that_was_left_out_near_the_end_is_read(tmp_path: Path, codec: str, name: str) -> None:
+    with av.open(str(tmp_path / name), "w") as film:
+        stream: Any = film.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 32, 32, "yuv420p", 100
+        for number in (number for number in range(60) if number != 54):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 4 * number, "u1"), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            film.mux(stream.encode(frame))
+        film.mux(stream.encode())
+    opened = open_image(tmp_path / name)
+    assert len(opened.notices) == 1
+    assert opened.notices[0].startswith("Frame 55 is not in the file")
+    means = np.asarray(opened.image.data).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(means, [4 * number * (number != 54) for number in range(60)], atol=12)
+
+
 def test_sound_beside_the_film_is_no_damage(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as film:
