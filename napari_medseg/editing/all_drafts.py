@@ -24,7 +24,7 @@ from .restoring import kinship_of, shape_of
 MANY, ROOM = 100, 2**30
 """Drafts, and bytes that they take together, beyond which the user is told."""
 
-TOLD = "{count} masks that were never accepted take {size} on the disk. Look through them under Project."
+TOLD = "{} on the disk. Press Masks not accepted ... under Project to look through them."
 
 _SOON = 1.0
 """Seconds after which the draft of an accepted mask is gone."""
@@ -77,7 +77,7 @@ class AllDrafts:
                 self._state.drafts = drafts
                 if (drafts[0] > MANY or drafts[1] > ROOM) and self._told != project:
                     self._told = project
-                    self._state.notice = TOLD.format(count=drafts[0], size=in_bytes(drafts[1]))
+                    self._state.notice = TOLD.format(in_words(*drafts))
 
         self._background.run(lambda: _counted(project / FOLDER), counted)
 
@@ -113,6 +113,12 @@ def remove(path: Path) -> None:
         JournalFile(path).remove()
     finally:
         let_go(lock, path)
+
+
+def in_words(count: int, size: int) -> str:
+    """How many there are, and what bytes they take; the beginning of a sentence."""
+    masks = "1 mask that was not accepted takes" if count == 1 else f"{count} masks that were not accepted take"
+    return f"{masks} {in_bytes(size)}"
 
 
 def in_bytes(size: int) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from ..controller import PanelController
-from ..editing.all_drafts import in_bytes
+from ..editing.all_drafts import in_words
 from .binding import button, follow, text
 from .drafts import DraftsDialog
 
@@ -40,8 +40,7 @@ class ProjectSection(QWidget):
 
     def _show_kept(self) -> None:
         count, size = self._state.drafts
-        masks = "1 mask that was not accepted takes" if count == 1 else f"{count} masks that were not accepted take"
-        self.kept.setText(f"{masks} {in_bytes(size)}.")
+        self.kept.setText(f"{in_words(count, size)}.")
         self.kept.setVisible(count > 0)
         self.look.setVisible(count > 0)
 

@@ -92,7 +92,7 @@ def test_the_user_is_told_once_when_they_are_many(
     monkeypatch.setattr(all_drafts, "MANY", 1)
     desk = desks()
     drafts = all_of(desk)
-    assert desk.state.notice.startswith("2 masks that were never accepted take")
+    assert desk.state.notice.startswith("2 masks that were not accepted take")
 
     desk.state.notice = ""
     drafts.count()
