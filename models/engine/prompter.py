@@ -22,6 +22,7 @@ from ..image import MedicalImage
 from ..prompts.prompts import Prompts
 from ..prompts.proposal import Proposal
 from .gate import GATE
+from .loading import ALONE
 from .once import once
 from .region import Region
 
@@ -196,13 +197,15 @@ def _prompter() -> Prompter:
 
 
 def _load() -> Any:
-    from ..prompts.segmenter import PromptSegmenter
+    with ALONE:
+        from ..prompts.segmenter import PromptSegmenter
 
     return PromptSegmenter.load()
 
 
 def _take_threads() -> None:
-    from ..devices import use_threads
+    with ALONE:
+        from ..devices import use_threads
 
     use_threads()  # threads that share one window's work would wait for each other while the panel draws
 

@@ -7,12 +7,12 @@ import torch).
 
 from __future__ import annotations
 
-import importlib
 import logging
 import time
 from typing import Any
 
 from ..errors import CancelledError, EngineError, MedSegError
+from .loading import named
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +42,8 @@ def run(function: str, key: str, args: tuple[Any, ...], options: dict[str, Any])
     from distributed import get_worker
 
     get_worker().log_event(BEGUN, [key])
-    module, _, name = function.partition(":")
     try:
-        call = getattr(importlib.import_module(module), name)
-        return call(*args, progress=_Progress(key), cancel=_Cancel(key), **options)
+        return named(function)(*args, progress=_Progress(key), cancel=_Cancel(key), **options)
     except CancelledError:
         raise
     except MedSegError:

@@ -6,7 +6,6 @@ import logging
 import os
 import threading
 import time
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import psutil
 from ..allocation import keep_freed, use_large_pages
 from ..log_text import WithoutFolders
 from . import prompter
+from .loading import load_declared
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +51,7 @@ def _warm(worker: Any, role: str) -> None:
         if os.environ.get("MEDSEG_LOAD_AHEAD") == "0":
             return
         time.sleep(AFTER)
-    for declared in entry_points(group=LOADED_AHEAD, name=role):
-        declared.load()
+    load_declared(LOADED_AHEAD, role)
     if role == "predictor":
         _tell_device(worker)
         prompter.warm()
