@@ -79,6 +79,7 @@ def test_each_channel_knows_the_whole_image_and_its_siblings(volume: str) -> Non
         "notices": (),
         "window": None,
         "time": (1.0, "frame"),
+        "header": None,
         "patient": "",
         "source": None,
         "channel": 0,
