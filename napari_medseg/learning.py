@@ -46,6 +46,7 @@ class Learning:
         self._cancelled = False
         self._new = 0  # cases accepted here since the last fine-tuning began
         self._keeping = threading.Lock()
+        self._base = ""  # the card that was picked last
         self._knows_rhythm = False  # whether the project has said after how many cases it learns
 
     def refresh(self, then: Callable[[], None] | None = None) -> None:
@@ -142,10 +143,23 @@ class Learning:
 
     def choose_base(self, card: str) -> None:
         """A project without versions starts from the card that was picked last."""
-        if not self._state.versions and card != self._state.active:
-            self._background.run(
-                lambda: self.ledger.set_base(card), lambda _: setattr(self._state, "active", card), self._not_done
-            )
+        if self._state.versions or card == self._state.active:
+            return
+        ledger, self._base = self.ledger, card
+
+        def keep() -> str:  # what was picked by then: the threads do not keep the order of quick changes
+            with self._keeping:
+                base = self._base if ledger is self.ledger else card
+                ledger.set_base(base)
+                return base
+
+        def kept(base: str) -> None:
+            if ledger is self.ledger:
+                self._shown = self._reads  # what is still being read may be of before
+                self._state.active = base
+                self.refresh()
+
+        self._background.run(keep, kept, self._not_done)
 
     def learn_every(self, cases: int) -> None:
         """Learn by itself after so many accepted cases, from now on and when the project is opened again."""
