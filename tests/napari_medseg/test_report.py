@@ -1,7 +1,6 @@
 import base64
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import imageio.v3 as iio
 import numpy as np
@@ -9,6 +8,8 @@ import pytest
 
 from napari_medseg.models.image import MedicalImage
 from napari_medseg.report import EXTRA, MISSED, RIGHT, Report, ReportCase, compared, displayed, write_report
+
+from .report_support import assert_well_formed
 
 
 def _case(title="A case", image=None):
@@ -37,20 +38,8 @@ def test_the_page_holds_all_its_pictures_and_needs_nothing_else(tmp_path):
 
 
 def test_the_page_is_well_formed(tmp_path):
-    class Checked(HTMLParser):
-        open_tags: list[str] = []  # noqa: RUF012
-
-        def handle_starttag(self, tag, attrs):
-            if tag not in ("meta", "img"):
-                self.open_tags.append(tag)
-
-        def handle_endtag(self, tag):
-            assert self.open_tags.pop() == tag
-
     write_report(tmp_path / "report.html", _report(_case()))
-    parser = Checked()
-    parser.feed((tmp_path / "report.html").read_text("utf-8"))
-    assert parser.open_tags == []
+    assert_well_formed((tmp_path / "report.html").read_text("utf-8"))
 
 
 def test_what_is_put_in_is_shown_not_run(tmp_path):
