@@ -11,6 +11,7 @@ import torch
 
 from . import candidates, pieces
 from .channels import MASK, MASKED, Channels, draw, wanted_signs
+from .mistaking import mistaken
 from .network import PROMPT_CHANNELS, Answer, PromptNetwork
 from .plane import Plane
 from .prompts import Box, Extent, Lasso, Point, Prompt, Prompts
@@ -19,6 +20,7 @@ from .rastering import changed_near, deepest, obeyed, raised, sampled
 from .reach import reaching
 from .refinement import refined
 from .sight import Sight
+from .tries import Try, hopes, possible
 from .window import SIDE, Window
 
 FEW = 4
@@ -30,9 +32,6 @@ TIGHT = 0.35
 GLANCE = SIDE // 2
 """Cells along a side with which many windows are looked at first, at a quarter of the cost."""
 
-CHOSEN = 2
-"""Of those, so many are looked at with all cells: the ones that promise most."""
-
 CLEAR = 0.5
 """Logit of what the network expects of the first over the second, from which the first alone is looked at."""
 
@@ -41,9 +40,6 @@ PLAIN = 0.65
 
 FIRM = 1.0
 """Logit of a pixel that was clicked, at least."""
-
-_Try = tuple[Window, Proposal]
-"""A window to look through, and a mask to begin with."""
 
 
 class Answering:
@@ -104,11 +100,11 @@ class Answering:
 
     def _whole(self, plane: Plane, prompts: Prompts, before: Proposal) -> tuple[Proposal, float]:
         """An object in one piece after the newest prompt, see `answer`, and the IoU that the network expects of it."""
-        regions = [prompt for prompt in prompts if isinstance(prompt, Box | Lasso)]
+        fixed = before.corrects or any(isinstance(prompt, Box | Lasso) for prompt in prompts)
         positive = Prompts(tuple(prompt for prompt in prompts if prompt.positive))
         extent = candidates.united(before.extent, candidates.extent_of(positive or prompts))
         assert extent is not None
-        if regions or before.corrects or len(prompts) > FEW:
+        if fixed or (len(prompts) > FEW and not mistaken(before, prompts.items[-1])):
             view = self._look(plane, candidates.around(extent), before, prompts)
         else:
             view = self._best(plane, prompts, before, extent)
@@ -148,50 +144,43 @@ class Answering:
     def _best(self, plane: Plane, prompts: Prompts, before: Proposal, extent: Extent) -> _View:
         """Through the window that shows the object best, and once more from nearer if it is small in there.
 
-        Windows of all widths are looked through as if there were no mask yet. If there is one, only those about as wide
-        as what is known of the object, and the one around the mask with it.
-
         Args:
             plane: of the image.
             prompts: on that plane.
             before: the object until now.
             extent: the box around that and what was clicked to be the object.
         """
-        nothing = Proposal.nothing(prompts.plane)
-        windows = candidates.scales(prompts, plane.shape)
-        tries = [(window, nothing) for window in (candidates.near(windows, extent) if before.extent else windows)]
-        if before.extent:
-            tries.append((candidates.around(before.extent), before))
-        if len(tries) > CHOSEN:
-            tries = self._promising(plane, prompts, tries)
+        tries, most = possible(prompts, plane.shape, before, extent)
+        if len(tries) > most:
+            tries = self._promising(plane, prompts, tries, most)
         answer = self._answers(plane, tries, prompts)
-        best = int(answer.quality.argmax())
-        view = _View(tries[best][0], answer.one(best))
+        best = int(hopes(answer.quality, tries).argmax())
+        view = _View(tries[best].window, answer.one(best))
         nearer = _nearer(plane, prompts, view)
         return self._look(plane, *nearer, prompts) if nearer else view
 
-    def _promising(self, plane: Plane, prompts: Prompts, tries: Sequence[_Try]) -> list[_Try]:
+    def _promising(self, plane: Plane, prompts: Prompts, tries: Sequence[Try], most: int) -> list[Try]:
         """Those of which the network expects most at a glance."""
-        windows = [window for window, _ in tries]
+        windows = [one.window for one in tries]
         expected = self._sight.expected(plane, windows, _channels(tries, prompts, GLANCE))
-        expected, order = expected.float().sort(descending=True)
-        chosen = 1 if expected[0] - expected[1] > CLEAR else CHOSEN
+        expected, order = hopes(expected, tries).sort(descending=True)
+        chosen = 1 if expected[0] - expected[1] > CLEAR else most
         return [tries[number] for number in sorted(order[:chosen].tolist())]
 
     def _look(self, plane: Plane, window: Window, before: Proposal, prompts: Prompts) -> _View:
-        return _View(window, self._answers(plane, [(window, before)], prompts))
+        return _View(window, self._answers(plane, [Try(window, before)], prompts))
 
-    def _answers(self, plane: Plane, tries: Sequence[_Try], prompts: Prompts) -> Answer:
-        return self._sight.answer(plane, [window for window, _ in tries], _channels(tries, prompts))
+    def _answers(self, plane: Plane, tries: Sequence[Try], prompts: Prompts) -> Answer:
+        return self._sight.answer(plane, [one.window for one in tries], _channels(tries, prompts))
 
 
-def _channels(tries: Sequence[_Try], prompts: Prompts, side: int = SIDE) -> Channels:
+def _channels(tries: Sequence[Try], prompts: Prompts, side: int = SIDE) -> Channels:
     """What the prompt branch reads in each of some windows, (N, 6, side, side)."""
     read = np.zeros((len(tries), PROMPT_CHANNELS, side, side), np.float32)
-    for channels, (window, before) in zip(read, tries, strict=True):
-        channels[:MASK] = draw(prompts, window, side)
-        if before.extent:
-            channels[MASK], channels[MASKED] = sampled(before, window, side), 1
+    for channels, one in zip(read, tries, strict=True):
+        channels[:MASK] = draw(prompts, one.window, side)
+        if one.begun.extent:
+            channels[MASK], channels[MASKED] = sampled(one.begun, one.window, side), 1
     return read
 
 
@@ -203,7 +192,7 @@ class _View:
     answer: Answer
 
 
-def _nearer(plane: Plane, prompts: Prompts, view: _View) -> _Try | None:
+def _nearer(plane: Plane, prompts: Prompts, view: _View) -> tuple[Window, Proposal] | None:
     """A narrower window around what was seen and clicked, with what was seen; None if the object fills this one."""
     seen = raised(view.answer.logits[0, 0].float().cpu().numpy(), view.window, plane.shape, prompts.plane)
     if not seen.extent or candidates.longer(seen.extent) >= TIGHT * view.window.side:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from .prompts import Point
@@ -63,8 +64,7 @@ def reach(before: Proposal, click: Point) -> float:
     inside = 0 <= row < before.mask.shape[0] and 0 <= column < before.mask.shape[1] and before.mask[row, column]
     if not before.extent or bool(inside) == click.positive:
         return 0.0
-    step = -(-max(before.mask.shape) // COARSE)
-    depths = ndimage.distance_transform_edt(np.pad(before.mask[::step, ::step], 1)) * step
+    depths, step = depths_of(before)
     deepest = float(depths.max())
     if math.pi * deepest**2 < ROUND * before.mask.sum():
         return 0.0
@@ -74,6 +74,16 @@ def reach(before: Proposal, click: Point) -> float:
     else:
         away = float(depths[row // step + 1, column // step + 1])
     return min(REACH * away, DEEPEST * deepest) if away <= 2 * deepest else 0.0
+
+
+def depths_of(object_: Proposal) -> tuple[npt.NDArray[np.float64], int]:
+    """Distances of a mask's pixels from its border, in pixels.
+
+    Returns:
+        (1 + h + 1, 1 + w + 1), with a border of 0 around every `step`-th row and column of the mask; and that step.
+    """
+    step = -(-max(object_.mask.shape) // COARSE)
+    return ndimage.distance_transform_edt(np.pad(object_.mask[::step, ::step], 1)) * step, step
 
 
 def _clipped(middle: int, beyond: int, length: int) -> slice:

@@ -13,11 +13,12 @@ from scipy import ndimage
 from napari_medseg.models.errors import ImageError, ModelError, PromptError
 from napari_medseg.models.image import MedicalImage
 from napari_medseg.models.prompts import Prompts, PromptSegmenter
-from napari_medseg.models.prompts.answering import CHOSEN, GLANCE, Answering
+from napari_medseg.models.prompts.answering import GLANCE, Answering
 from napari_medseg.models.prompts.network import PROMPT_CHANNELS, PromptNetwork
 from napari_medseg.models.prompts.plane import Plane
 from napari_medseg.models.prompts.refinement import refined
 from napari_medseg.models.prompts.shipped import SHIPPED, load_network
+from napari_medseg.models.prompts.tries import CHOSEN
 from napari_medseg.models.prompts.window import SIDE, Window
 from napari_medseg.phantom import ORGANS, ct_phantom, ct_phantom_organs
 
