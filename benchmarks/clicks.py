@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/clicks.py --folder nuclei=FOLDER:instance --folder polyps=FOLDER -o OUT
         [--split val] [--methods medseg,grabcut,random-walker] [--at-most 12] [--an-image 3] [--seed 0] [--threads 1]
-        [--weights FILE] [--device cpu] [--no-user] [--json FILE] [--markdown FILE]
+        [--weights FILE] [--device cpu] [--no-user] [--in-turn] [--json FILE] [--markdown FILE]
 
 A folder has images/ and masks/ with equal names. With `:instance` each label of a mask is an object; otherwise each is
 a class, and its largest component is the object. PNG, JPEG, TIFF, and NIfTI with nibabel installed; volumes are taken
@@ -24,13 +24,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from clicks_cases import SMALLEST, Case, Folder, find_cases
-from clicks_methods import METHODS, method
+from clicks_methods import METHODS, MedSeg, method
 from clicks_protocol import MOST, Method, play
 from clicks_table import OURS, page, row, summary
 from clicks_user import with_brush, with_clicks
+from scipy import ndimage
 
 from napari_medseg.models.errors import ImageError
+from napari_medseg.models.prompts.prompts import Sizes
+
+LAST = 8
+"""Objects of a kind whose sizes the panel remembers."""
 
 
 def main() -> None:
@@ -72,6 +78,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, help="of the prompt network; by default those of the package")
     parser.add_argument("--device", default="auto", help="of the prompt network: cpu, cuda, auto")
     parser.add_argument(
+        "--in-turn",
+        action="store_true",
+        help="tell the prompt network how large the objects before were, as the panel does",
+    )
+    parser.add_argument(
         "--no-user", action="store_true", help="leave out the simulated user, who tries the prompt network"
     )
     parser.add_argument("--json", type=Path, help="write the figures here")
@@ -94,7 +105,7 @@ def folder_of(text: str) -> Folder:
 def play_all(name: str, cases: list[Case], file: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Games of one method; those in `file` that were played with the same settings are not played again."""
     ready = method(name, weights=options.weights, device=options.device, threads=options.threads)
-    settings = f"{ready.settings}; seed {options.seed}"
+    settings = f"{ready.settings}; seed {options.seed}" + "; in turn" * options.in_turn
     with_user = name == OURS and not options.no_user
     games = [game for game in kept(file) if game["settings"] == settings and ("user" in game or not with_user)]
     done = {game["case"]: game for game in games}
@@ -102,6 +113,8 @@ def play_all(name: str, cases: list[Case], file: Path, options: argparse.Namespa
         for number, case in enumerate(cases, start=1):
             if case.name in done:
                 continue
+            if options.in_turn and isinstance(ready, MedSeg):
+                ready.sizes = sizes_of([one for one in cases[: number - 1] if one.is_like(case)][-LAST:])
             done[case.name] = {"case": case.name, "settings": settings} | game_of(case, ready)
             if with_user:
                 done[case.name]["user"] = sessions(case, ready, options.seed)
@@ -109,6 +122,13 @@ def play_all(name: str, cases: list[Case], file: Path, options: argparse.Namespa
             lines.flush()
             print(f"{file.stem} {number}/{len(cases)}: {case.name}", file=sys.stderr, flush=True)
     return [done[case.name] for case in cases]
+
+
+def sizes_of(cases: list[Case]) -> Sizes | None:
+    """The smallest and the largest longer side of objects, in pixels; None if there are none."""
+    boxes = [ndimage.find_objects(case.load()[1].astype(np.uint8))[0] for case in cases]
+    sides = [max(side.stop - side.start for side in box) for box in boxes]
+    return (min(sides), max(sides)) if sides else None
 
 
 def kept(file: Path) -> list[dict[str, Any]]:

@@ -77,6 +77,10 @@ class Case:
         place = "".join(f" @{number}" for number in self.plane)
         return f"{self.pair.image.name}{place} #{self.value}"
 
+    def is_like(self, other: Case) -> bool:
+        """Whether both are of a kind: of a folder of objects, or of the same class."""
+        return not self.largest or self.value == other.value
+
     def load(self) -> tuple[MedicalImage, npt.NDArray[np.bool_]]:
         """The image, of one plane, and the object (Y, X)."""
         image, mask = _read(self.pair)

@@ -20,6 +20,7 @@ from skimage.transform import resize
 
 from napari_medseg.models.image import MedicalImage
 from napari_medseg.models.prompts import Prompts
+from napari_medseg.models.prompts.prompts import Sizes
 
 METHODS = ("medseg", "grabcut", "random-walker")
 
@@ -37,7 +38,12 @@ class MedSeg:
         weights: a file; None for those that come with the package.
         device: "auto", "cpu", "cuda".
         threads: of the processor.
+
+    Attributes:
+        sizes: of objects of the same kind that are done, the smallest and the largest; None if that is not told.
     """
+
+    sizes: Sizes | None = None
 
     def __init__(self, weights: Path | None, device: str, threads: int) -> None:
         import torch
@@ -53,7 +59,7 @@ class MedSeg:
         self._segmenter.start(image)
 
     def answer(self, clicks: Prompts) -> Mask:
-        return self._segmenter.update(clicks)
+        return self._segmenter.update(clicks.expecting(self.sizes))
 
 
 class GrabCut:

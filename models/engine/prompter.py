@@ -11,7 +11,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -112,7 +112,7 @@ class Prompter:
             MedSegError: these prompts cannot be answered; says why.
         """
         image = self._turned_to(session)
-        before = Prompts(prompts.items[:-1])
+        before = prompts.but_newest()
         if now.equals(self._answered.get(before)):
             self._answered.move_to_end(before)  # of a long pull, which all its answers begin with
             return self._remembered(prompts, self._segmenter.propose(prompts))
@@ -136,7 +136,7 @@ class Prompter:
         image = self._turned_to(session)
         self._segmenter.turn_to(begun.on_plane(_plane_shape(image)) if begun.bits.any() else None)
         self._answered.clear()
-        self._answered[Prompts()] = begun
+        self._answered[replace(prompts, items=())] = begun
         return self._remembered(prompts, self._segmenter.propose(prompts))
 
     def _turned_to(self, session: str) -> MedicalImage:

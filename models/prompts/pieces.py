@@ -37,7 +37,7 @@ def meant(before: Proposal, prompts: Prompts) -> tuple[list[Piece], int]:
     """The pieces of an object before the newest prompt, and which of them that is about: the nearest."""
     newest = prompts.items[-1]
     if not before.pieces or isinstance(newest, Box | Lasso):
-        return [Piece(Prompts(prompts.items[:-1]), replace(before, pieces=()))], 0
+        return [Piece(prompts.but_newest(), replace(before, pieces=()))], 0
     away = [_distance(piece.proposal, newest) for piece in before.pieces]
     return list(before.pieces), away.index(min(away))
 

@@ -104,6 +104,9 @@ class Lasso:
         return True
 
 
+Sizes: TypeAlias = tuple[float, float]
+"""Of the smallest and of the largest object, its longer side in pixels."""
+
 Prompt: TypeAlias = Point | Scribble | Box | Lasso
 
 
@@ -113,11 +116,16 @@ class Prompts:
 
     Each method gives new ones: `Prompts().click((40, 52)).click((44, 80), positive=False)`.
 
+    Attributes:
+        items: they.
+        sizes: between which the object's probably is, as others of its kind were; None if nothing is known.
+
     Raises:
         PromptError: a position that is no number, an empty scribble, a lasso with fewer than three corners.
     """
 
     items: tuple[Prompt, ...] = ()
+    sizes: Sizes | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "items", tuple(self.items))
@@ -160,6 +168,18 @@ class Prompts:
         if not 0 <= number < len(self.items):
             raise PromptError(f"There is no prompt {number}; there are {len(self.items)}, counted from 0.")
         return replace(self, items=self.items[:number] + self.items[number + 1 :])
+
+    def but_newest(self) -> Prompts:
+        """Those before the newest."""
+        return replace(self, items=self.items[:-1])
+
+    def flat(self) -> Prompts:
+        """The same, all on a plane of their own, as if the image had no others."""
+        return replace(self, items=tuple(replace(prompt, plane=()) for prompt in self.items))
+
+    def expecting(self, sizes: Sizes | None) -> Prompts:
+        """The same for an object whose longer side, in pixels, is probably between these."""
+        return replace(self, sizes=sizes)
 
     def moved(self, rows: float, columns: float) -> Prompts:
         """All of them so much further down and to the right, as a part of the plane has them, say."""

@@ -129,7 +129,7 @@ class PromptSegmenter:
         for prompt in here:
             _check_position(prompt, pixels.shape[-3:-1])
         if mask is not None:
-            asked = Prompts(here.items[:-1])
+            asked = here.but_newest()
             before = found_again(Proposal.of(np.asarray(mask) != 0, plane), asked)
             self._answers = OrderedDict({(plane, asked): before})
         return self._answer(plane, here)
@@ -202,7 +202,7 @@ class PromptSegmenter:
             self._answers.move_to_end((plane, prompts))
             return known
         if prompts:
-            before = self._answer(plane, Prompts(prompts.items[:-1]))
+            before = self._answer(plane, prompts.but_newest())
             answer = self._answering.answer(self._plane(plane), prompts, before)
         else:
             answer = Proposal.nothing(plane) if self._begun is None else Proposal.of(self._begun[plane], plane)

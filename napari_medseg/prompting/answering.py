@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -122,7 +122,7 @@ class Answering:
                 self._end()
                 return
             given = self._editing.prompts(mask)
-            now = work.on(prompt.plane).now(mask.layer.data[prompt.plane], flat(given.on(prompt.plane)))
+            now = work.on(prompt.plane).now(mask.layer.data[prompt.plane], work.asked(given.on(prompt.plane)))
             self._pull = _Pull(token, mask, work, None if left is work else left, given, now, given != before)
             self._ask(image, self._pull, prompt, final=final)
 
@@ -156,7 +156,7 @@ class Answering:
             self._failed("There is no prompt to be taken back.")
             return
         plane, left, token = given.items[number].plane, given.without(number), object()
-        known, asked = work.on(plane), flat(left.on(plane))
+        known, asked = work.on(plane), work.asked(left.on(plane))
         answer = known.answers.get(asked)
         self._set(mask, left, "Take back a prompt", token)
         own = known.own(mask.layer.data[plane])
@@ -217,7 +217,7 @@ class Answering:
     def _ask(self, image: Any, pull: _Pull, prompt: Prompt, *, final: bool) -> None:
         plane, name = prompt.plane, _name(prompt)
         given = pull.before.add(prompt)
-        asked = flat(given.on(plane))
+        asked = pull.work.asked(given.on(plane))
         if final:
             self._set(pull.mask, given, name, pull.token)
         expected = given if final else pull.before
@@ -332,11 +332,6 @@ class _Writing:
     token: Any
     own: Region
     final: bool
-
-
-def flat(prompts: Prompts) -> Prompts:
-    """The same on a plane of its own, which is all that is sent of the image."""
-    return Prompts(tuple(replace(prompt, plane=()) for prompt in prompts))
 
 
 def _name(prompt: Prompt) -> str:

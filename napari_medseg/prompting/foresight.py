@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from napari_medseg.models.engine.region import NOTHING
+from napari_medseg.models.engine.region import NOTHING, Region
 from napari_medseg.models.errors import MedSegError
 from napari_medseg.models.prompts.prompts import Point, Prompts
 
 from ..editing import Editing
 from ..masks import Mask, Masks
 from ..state import PanelState
-from .answering import flat
 from .asking import Asking
 from .objects import Objects
 
@@ -39,19 +38,23 @@ class Foresight:
             return
         with contextlib.suppress(IndexError, TypeError, ValueError, MedSegError):  # the click itself will say it
             mask = self._masks.current()
-            before, now = (Prompts(), NOTHING) if mask is None else self._begins_with(mask, click)
-            asked = flat(before.add(click).on(click.plane))
+            asked, now = self._first(image, click) if mask is None else self._next(mask, click)
             self._asking.prompt(image, click.plane, asked, now, self._seen, self._seen)
             self._looking = True
 
-    def _begins_with(self, mask: Mask, click: Point) -> tuple[Prompts, Any]:
-        """The prompts and the object that the click would add to.
+    def _first(self, image: Any, click: Point) -> tuple[Prompts, Region]:
+        """What to ask, where the click would begin the mask of an image."""
+        return self._objects.beginning(image).asked(Prompts((click,))), NOTHING
+
+    def _next(self, mask: Mask, click: Point) -> tuple[Prompts, Region]:
+        """What to ask, and the object that the click would add to.
 
         Raises:
             MedSegError: it takes a search to know that, or the click means nothing.
         """
-        before, known = self._objects.foreseen(mask, click)
-        return before, known.now(mask.layer.data[click.plane], flat(before.on(click.plane)))
+        before, work, known = self._objects.foreseen(mask, click)
+        now = known.now(mask.layer.data[click.plane], work.asked(before.on(click.plane)))
+        return work.asked(before.add(click).on(click.plane)), now
 
     def _seen(self, answer: Any) -> None:
         """The predictor has answered, or cannot; either way the click itself asks again."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_medseg.models.engine.region import NOTHING, Region
-from napari_medseg.models.prompts.prompts import Prompts
+from napari_medseg.models.prompts.prompts import Prompts, Sizes
 
 Plane = tuple[int, ...]
 Box = tuple[slice, slice]
@@ -145,17 +145,23 @@ class ObjectInWork:
     Attributes:
         label: its own.
         alone: whether all pixels of that label are its own.
+        sizes: of others of its kind, in pixels; None if there were none when it began.
         planes: what is known of it on each plane that was worked on.
     """
 
     label: int
     alone: bool = True
+    sizes: Sizes | None = None
     planes: dict[Plane, PlaneInWork] = field(default_factory=dict)
 
     @property
     def is_new(self) -> bool:
         """Whether nothing of it was there before the first prompt."""
         return not any(plane.begun.bits.any() for plane in self.planes.values())
+
+    def asked(self, prompts: Prompts) -> Prompts:
+        """Prompts of the object on one plane, which is all that is sent of the image, as the predictor is asked."""
+        return prompts.flat().expecting(self.sizes)
 
     def on(self, plane: Plane) -> PlaneInWork:
         """The object on a plane; nothing there yet if it was not worked on."""

@@ -20,6 +20,7 @@ from ..state import PanelState
 from .object_in_work import ObjectInWork, PlaneInWork
 from .picking import next_label, object_at
 from .restoring import restored
+from .sizes_seen import SizesSeen
 
 REMEMBERED = 500
 """Objects of earlier steps that are known again when those are undone; the history is not much longer."""
@@ -53,6 +54,7 @@ class Objects:
         self._in_work: dict[Mask, ObjectInWork] = {}
         self._earlier: OrderedDict[tuple[Mask, Prompts], ObjectInWork] = OrderedDict()
         self._highest: dict[Mask, int] = {}
+        self._sizes = SizesSeen()
         self._new_label: tuple[int, int] | None = None  # picked before an object began, and the label that it has
         self.ours = False  # whether it is ourselves who change the mask
         masks.gone.connect(self.forget)
@@ -78,7 +80,8 @@ class Objects:
 
     def leave(self, mask: Mask) -> None:
         """No object is in work any more."""
-        self._in_work.pop(mask, None)
+        if work := self._in_work.pop(mask, None):
+            self._sizes.add(work, mask.layer)
 
     def resume(self, mask: Mask, work: ObjectInWork) -> None:
         """An earlier object is in work again."""
@@ -146,8 +149,15 @@ class Objects:
             self._finish(mask, token)
             self._begin(mask, lambda it: found(it, True), failed)
 
-    def foreseen(self, mask: Mask, click: Point) -> tuple[Prompts, PlaneInWork]:
-        """What `for_prompt` would come to, without doing it: the prompts there are, and the object on that plane.
+    def beginning(self, layer: Any) -> ObjectInWork:
+        """The object that would begin in the layer of an image, or of a mask, if its label was not taken."""
+        return self._new(self._state.label, self._state.own_labels, layer)
+
+    def foreseen(self, mask: Mask, click: Point) -> tuple[Prompts, ObjectInWork, PlaneInWork]:
+        """What `for_prompt` would come to, without doing it.
+
+        Returns:
+            The prompts there are, the object, and what is known of it on that plane.
 
         Raises:
             PromptError: the click means nothing, or it takes a search to know what it means.
@@ -159,8 +169,8 @@ class Objects:
         if picks or (work is None and (given or not click.positive)):
             raise PromptError("Which object this click is about is not known yet.")
         if work is None:
-            return given, PlaneInWork(self._state.label, self._state.own_labels)
-        return given, work.planes.get(click.plane) or PlaneInWork(work.label, work.alone)
+            work = self.beginning(mask.layer)
+        return given, work, work.planes.get(click.plane) or PlaneInWork(work.label, work.alone)
 
     def concerns(self, mask: Mask, work: ObjectInWork, prompt: Prompt) -> bool:
         """Whether a prompt can be about the object in work: a box or lasso around nothing of it cannot."""
@@ -223,7 +233,7 @@ class Objects:
 
     def _begin(self, mask: Mask, then: Callable[[ObjectInWork], None], failed: Callable[[str], None]) -> None:
         def begin(label: int, *, alone: bool) -> None:
-            work = self._in_work[mask] = ObjectInWork(label, alone)
+            work = self._in_work[mask] = self._new(label, alone, mask.layer)
             self._new_label = self._state.label, label
             then(work)
 
@@ -231,6 +241,9 @@ class Objects:
             self.free_label(mask, lambda label: begin(label, alone=True), failed)
         else:
             begin(self._state.label, alone=False)
+
+    def _new(self, label: int, alone: bool, layer: Any) -> ObjectInWork:
+        return ObjectInWork(label, alone, self._sizes.of(label, alone, layer))
 
     def _finish(self, mask: Mask, token: Any = None) -> None:
         """Leave an object for another one."""

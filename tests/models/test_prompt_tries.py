@@ -77,6 +77,20 @@ def test_where_another_thing_is_meant_all_widths_are_possible_again_and_the_wide
     assert most == MISTAKEN
 
 
+def test_a_first_click_on_one_of_a_kind_is_looked_at_as_if_it_was_as_large_as_the_others() -> None:
+    prompts = Prompts().click((200, 260)).expecting((20, 40))
+    tries, _ = possible(prompts, SHAPE, Proposal.nothing(()), ((200, 260), (200, 260)))
+    assert [one.window.side for one in tries if not one.handicap] == [32, 64]
+
+
+def test_what_is_known_of_sizes_stays_with_the_prompts_of_an_object() -> None:
+    prompts = Prompts().expecting((20, 40)).click((1, 2)).click((3, 4), plane=(2,))
+    for other in (prompts.but_newest(), prompts.without(0), prompts.moved(1, 1), prompts.on((2,)), prompts.flat()):
+        assert other.sizes == (20, 40)
+    assert prompts.but_newest() == Prompts().expecting((20, 40)).click((1, 2))
+    assert prompts.flat().plane == ()
+
+
 @pytest.mark.parametrize("radius", [6, 10])
 def test_of_a_spot_in_a_noisy_body_one_click_in_the_body_leaves_the_spot(radius: int) -> None:
     rows, columns = np.indices((512, 512))
