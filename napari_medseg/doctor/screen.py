@@ -16,7 +16,7 @@ from .finding import Finding, fine, note, wrong
 
 _INSTALL = 'python -m pip install "napari-medseg[pyqt5]"'
 
-_MISLEADING = ("QT_API", "QT_PLUGIN_PATH", "QT_QPA_PLATFORM", "QT_QPA_PLATFORM_PLUGIN_PATH")
+_MISLEADING = ("QT_PLUGIN_PATH", "QT_QPA_PLATFORM", "QT_QPA_PLATFORM_PLUGIN_PATH")
 """Variables that lead Qt elsewhere; OpenCV's packages set some of them."""
 
 _PACKAGES = {
@@ -123,6 +123,17 @@ def _no_plugin(answer: Answer, binding: Mapping[str, Any]) -> Finding:
         return wrong(
             "Qt does not start in time.", "Log out and in again, or restart the computer.", details=details, names=names
         )
+    if missing := _missing_libraries(binding["name"], answer.errors):
+        return wrong(
+            f"{found}: {', '.join(missing)} of the system missing.", _system_libraries(missing), details=details
+        )
+    if "could not connect to display" in answer.errors:
+        return wrong(
+            "Qt cannot open windows: the display refuses it.",
+            "Start MedSeg as the user who is logged in at the screen, without sudo; over ssh, connect with `ssh -X`.",
+            details=details,
+            names=names,
+        )
     if misleading := {name: os.environ[name] for name in _MISLEADING if os.environ.get(name)}:
         variables = " and ".join(misleading)
         return wrong(
@@ -131,10 +142,6 @@ def _no_plugin(answer: Answer, binding: Mapping[str, Any]) -> Finding:
             "opencv-python-headless does not.",
             details=details,
             names=names | misleading,
-        )
-    if missing := _missing_libraries(binding["name"], answer.errors):
-        return wrong(
-            f"{found}: {', '.join(missing)} of the system missing.", _system_libraries(missing), details=details
         )
     return wrong(f"{found}.", f"Install Qt anew: {_INSTALL} --force-reinstall", details=details, names=names)
 
