@@ -40,7 +40,9 @@ def doctor(
     ] = None,
     pixels: Annotated[Path | None, typer.Option(help="With the address of a database: the project's folder.")] = None,
     only: Annotated[list[str] | None, typer.Option(help=f"Look at this alone: {', '.join(NAMES)}.")] = None,
-    patience: Annotated[float, typer.Option(min=1, help="Seconds that each step may take.")] = 60.0,
+    patience: Annotated[
+        float, typer.Option(min=1, help="Seconds for each step; after twice as many it is given up.")
+    ] = 60.0,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Name folders and files, too. They may be called after patients.")
     ] = False,

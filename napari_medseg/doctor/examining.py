@@ -19,16 +19,13 @@ from .checking import Check, findings_of
 from .finding import FINE, Finding, fine, wrong
 from .subject import ProjectPlace
 
-_GRACE = 5.0
-"""Seconds that a check gets beyond those that it keeps itself."""
-
 
 def installation(only: Collection[str], seconds: float, *, has_display: bool) -> Iterator[tuple[str, Finding]]:
     """What is found of the installation, with the name of the check.
 
     Args:
         only: checks, of `subject.NAMES`.
-        seconds: that each step may take.
+        seconds: that each step should take; one that takes twice as many is given up.
         has_display: whether a window could be seen here.
     """
     places = {
@@ -51,7 +48,7 @@ def installation(only: Collection[str], seconds: float, *, has_display: bool) ->
     ]
     for name, title, check in checks:
         if name in only:
-            for finding in findings_of(title, check, seconds + _GRACE):
+            for finding in findings_of(title, check, 2 * seconds):
                 yield name, finding
 
 
@@ -60,11 +57,11 @@ def of_project(place: ProjectPlace, seconds: float) -> Iterator[Finding]:
 
     Args:
         place: where it is; the folder is there.
-        seconds: that each step may take.
+        seconds: that each step should take; one that takes twice as many is given up.
     """
     with contextlib.ExitStack() as stack:
         opened: list[Ledger] = []
-        yield from findings_of("The ledger", partial(_opening, place, stack, opened), seconds)
+        yield from findings_of("The ledger", partial(_opening, place, stack, opened), 2 * seconds)
         checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
             ("The project's folder", partial(room.folders, {"the project": place.folder})),
             ("Masks that were not accepted", partial(drafts.drafts, place.folder, seconds)),
@@ -72,13 +69,13 @@ def of_project(place: ProjectPlace, seconds: float) -> Iterator[Finding]:
         if opened:
             checks = [
                 ("The pixels of the project", partial(project_files.pixels, opened[0], seconds)),
-                ("The versions of the model", partial(project.versions, opened[0])),
+                ("The versions of the model", partial(project.versions, opened[0], seconds)),
                 ("Fine-tunings", partial(project.fine_tuning, opened[0])),
                 ("Other files of the project", partial(project_files.others, opened[0])),
                 *checks,
             ]
         for title, check in checks:
-            yield from findings_of(title, check, seconds + _GRACE)
+            yield from findings_of(title, check, 2 * seconds)
 
 
 def _opening(place: ProjectPlace, stack: contextlib.ExitStack, opened: list[Ledger]) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,17 +107,22 @@ def _contents(copy: LedgerCopy, details: dict[str, str | int | None]) -> Iterato
     yield fine(f"The ledger is whole: {_count(cases, 'case')}, {_count(len(history), 'correction')}.", details=details)
 
 
-def versions(opened: Ledger) -> Iterator[Finding]:
-    """Whether the weights of each version are whole, and whether the active model is there.
+def versions(opened: Ledger, seconds: float) -> Iterator[Finding]:
+    """Whether the weights of each version are there and, as far as the time allows, whole; and the active model.
 
     Args:
         opened: the project, as far as it is only read.
+        seconds: that may be spent on reading.
     """
-    known, active = opened.models(), opened.active()
+    known, active, end = opened.models(), opened.active(), time.monotonic() + seconds
     damaged: dict[str, str] = {}
     names: dict[str, str] = {}
-    for version in sorted(known, key=lambda version: not version.active):
-        if what := _damage(opened, version):
+    unread = 0
+    newest_first = known[::-1]
+    for version in sorted(newest_first, key=lambda version: not version.active):  # the one that segments before all
+        in_time = time.monotonic() < end
+        unread += not in_time
+        if what := _damage(opened, version, read=in_time):
             damaged[version.name] = what
             names[version.name] = str(version.path)
     details = {"versions": len(known), "active": active}
@@ -134,6 +140,12 @@ def versions(opened: Ledger) -> Iterator[Finding]:
         yield wrong(
             "The model that is active in this project is neither one of its versions nor one that comes with MedSeg.",
             "Choose another under Model, and press Use this version; or update MedSeg.",
+            details=details,
+        )
+    elif unread:
+        yield note(
+            f"The weights of {unread} of {_count(len(known), 'version')} are there; for reading them time was short.",
+            "To read all of them: medseg doctor PROJECT --patience 3600",
             details=details,
         )
     elif not damaged:
@@ -162,12 +174,13 @@ def fine_tuning(opened: Ledger) -> Iterator[Finding]:
         )
 
 
-def _damage(opened: Ledger, version: ModelVersion) -> str:
-    """What is wrong with the files of a version; nothing if they are whole."""
+def _damage(opened: Ledger, version: ModelVersion, *, read: bool) -> str:
+    """What is wrong with the files of a version; nothing if they are whole, as far as they are read."""
     if not version.path.is_file():
         return "the weights are missing"
     try:
-        opened.weights(version.name)
+        if read:
+            opened.weights(version.name)
     except LedgerError:
         return "the weights were truncated, changed, or cannot be read"
     try:

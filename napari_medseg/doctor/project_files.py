@@ -25,7 +25,8 @@ _YOUNG = 300.0
 _OURS = {NAME, *(f"{NAME}{ending}" for ending in (*LOGS, "-shm")), "objects", "versions", "jobs", DRAFTS, LARGE}
 """What lies in the folder of a project."""
 
-_HALF_WRITTEN = re.compile(r".*\.[0-9a-f]{8}\.partial|incoming-[0-9a-f]{16}\.safetensors")
+_WRITTEN_IN = ("", "objects/??/", "versions/", "jobs/*/", f"{DRAFTS}/", f"{LARGE}/*/")
+"""Where files are written under another name first; not deeper, where masks have hundreds of thousands of pieces."""
 
 
 def pixels(opened: Ledger, seconds: float) -> Iterator[Finding]:
@@ -87,10 +88,10 @@ def others(opened: Ledger) -> Iterator[Finding]:
         *(path for path in folder.glob("objects/??/*.tif") if path.stem not in known),
         *(path for path in folder.glob("versions/*.safetensors") if path.stem not in versions),
         *(path for path in folder.glob("versions/*.json") if path.stem not in versions),
-        *(path for path in folder.rglob("*.partial") if _HALF_WRITTEN.fullmatch(path.name)),
+        *(path for place in _WRITTEN_IN for path in folder.glob(f"{place}*.partial") if _half_written(path)),
     ]
     unused = [path for path in dict.fromkeys(unused) if _age(path) < before]
-    foreign = [path for path in folder.iterdir() if path.name not in _OURS and not _HALF_WRITTEN.fullmatch(path.name)]
+    foreign = [path for path in folder.iterdir() if path.name not in _OURS and not _half_written(path)]
     names = {"unused": [str(p.relative_to(folder)) for p in unused], "foreign": sorted(p.name for p in foreign)}
     details = {"unused files": len(unused), "foreign files and folders": len(foreign)}
     if unused:
@@ -112,6 +113,10 @@ def others(opened: Ledger) -> Iterator[Finding]:
         )
     if not (unused or foreign):
         yield fine("Nothing lies in the project's folder that does not belong there.", details=details)
+
+
+def _half_written(path: Path) -> bool:
+    return bool(re.fullmatch(r".*\.[0-9a-f]{8}\.partial", path.name))
 
 
 def _keys(record: CorrectionRecord) -> list[tuple[str, str]]:
