@@ -50,8 +50,7 @@ def doctor(
 ) -> None:
     """Say what is wrong with this installation or a project, and the remedy. Nothing is changed.
 
-    Exit code 1 if something is wrong. What it says, also with --json, names no patient, folder or file, so it can be
-    passed on; with --verbose it does.
+    Exit code 1 if something is wrong. It names no folder or file unless --verbose is given.
     """
     chosen = only or list(NAMES)
     if unknown := [name for name in chosen if name not in NAMES]:
