@@ -52,22 +52,26 @@ class EngineAddress:
         return Security(tls_ca_file=self.certificate, require_encryption=True, **roles)
 
 
+def runtime_place() -> Path:
+    """Where this user's things are that live as long as a process; `MEDSEG_RUNTIME` overrides it. Not made here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a folder under /tmp, where the session has none of its own, is closed below
+        default = platformdirs.user_runtime_path("napari-medseg")
+    return Path(os.environ.get("MEDSEG_RUNTIME") or default)
+
+
 def runtime_folder() -> Path:
-    """This user's folder for things that live as long as a process; `MEDSEG_RUNTIME` overrides it.
+    """The same, there and closed to others.
 
     Raises:
         EngineError: the folder is another user's, who could read the engine's key in it.
         WriteError: it cannot be made.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a folder under /tmp, where the session has none of its own, is closed below
-        default = platformdirs.user_runtime_path("napari-medseg")
-    chosen = os.environ.get("MEDSEG_RUNTIME")
-    folder = Path(chosen or default)
+    folder = runtime_place()
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_foreign(folder, os_owned=False)
-        if not chosen:  # whoever owns the folder above could put another one in its place
+        if not os.environ.get("MEDSEG_RUNTIME"):  # whoever owns the folder above could put another one in its place
             _refuse_foreign(folder.parent, os_owned=True)
         folder.chmod(0o700)
     return folder

@@ -41,7 +41,7 @@ def reach_or_start(folder: Path) -> Any:
     found = read_address(folder)
     if found:
         deadline = time.monotonic() + START
-        while (process := _process(found, folder)) and (left := deadline - time.monotonic()) > 0:
+        while (process := process_of(found, folder)) and (left := deadline - time.monotonic()) > 0:
             with contextlib.suppress(EngineError):  # in parts, since it may die meanwhile
                 return reach(found.address, found.security(), min(left, START / 3))
         if process:
@@ -86,12 +86,7 @@ def reach(address: str, security: Any, timeout: float) -> Any:
             ) from error
 
 
-def engine_log() -> Path:
-    """Where the engine writes what happened."""
-    return platformdirs.user_log_path("napari-medseg", ensure_exists=True) / "engine.log"
-
-
-def _process(found: EngineAddress, folder: Path) -> psutil.Process | None:
+def process_of(found: EngineAddress, folder: Path) -> psutil.Process | None:
     """The engine that wrote an address, if it lives; its number may have been given to another process since."""
     with contextlib.suppress(psutil.Error, OSError):
         process = psutil.Process(found.pid)
@@ -99,6 +94,11 @@ def _process(found: EngineAddress, folder: Path) -> psutil.Process | None:
         if "napari_medseg.models.engine" in process.cmdline() and process.create_time() < written + 1:
             return process
     return None
+
+
+def engine_log() -> Path:
+    """Where the engine writes what happened."""
+    return platformdirs.user_log_path("napari-medseg", ensure_exists=True) / "engine.log"
 
 
 def _end(engine: psutil.Process) -> None:

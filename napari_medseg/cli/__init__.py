@@ -14,6 +14,7 @@ import typer
 
 from .accept import accept
 from .demo import demo
+from .doctor import doctor
 from .evaluate import evaluate
 from .export import export
 from .finetune import finetune
@@ -46,6 +47,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(export)
 app.command()(report)
+app.command()(doctor)
 
 
 def main() -> None:

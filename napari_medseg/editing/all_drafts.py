@@ -14,11 +14,12 @@ from napari_medseg.models.errors import MedSegError
 from ..background import Background
 from ..image_layers import mask_shape
 from ..masks import Mask, Masks
+from ..project_places import DRAFT, DRAFTS
+from ..sizes import in_bytes
 from ..state import PanelState
 from .holding import held, is_held, let_go
 from .identity import Kinship, identity_of
 from .journal_file import JournalFile
-from .keeping import ENDING, FOLDER
 from .restoring import kinship_of, shape_of
 
 MANY, ROOM = 100, 2**30
@@ -79,11 +80,11 @@ class AllDrafts:
                     self._told = project
                     self._state.notice = TOLD.format(in_words(*drafts))
 
-        self._background.run(lambda: _counted(project / FOLDER), counted)
+        self._background.run(lambda: _counted(project / DRAFTS), counted)
 
     def list(self, then: Callable[[list[DraftFile]], None]) -> None:
         """Have `then` called with all of them, the one changed last first."""
-        folder, images = self._state.project / FOLDER, self._masks.images()
+        folder, images = self._state.project / DRAFTS, self._masks.images()
         self._background.run(lambda: _listed(folder, images), then)
 
     def remove(self, drafts: Iterable[DraftFile], then: Callable[[], None]) -> None:
@@ -121,18 +122,10 @@ def in_words(count: int, size: int) -> str:
     return f"{masks} {in_bytes(size)}"
 
 
-def in_bytes(size: int) -> str:
-    """A number of bytes, for people."""
-    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= step:
-            return f"{size / step:.1f} {unit}"
-    return f"{size} bytes"
-
-
 def _sizes(folder: Path) -> dict[Path, tuple[float, int]]:
     """When each draft was changed, and how large it is."""
     found = {}
-    for path in folder.glob(f"*{ENDING}"):
+    for path in folder.glob(f"*{DRAFT}"):
         with contextlib.suppress(OSError):  # another window has just removed it
             about = path.stat()
             found[path] = (about.st_mtime, about.st_size)

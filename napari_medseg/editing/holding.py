@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from napari_medseg.models.durable import explained, make_folder
 from napari_medseg.models.errors import ImageError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 
 def lock_of(path: Path) -> FileLock:
@@ -66,4 +73,25 @@ def is_held(path: Path) -> bool:
     except (Timeout, OSError):
         return True
     let_go(lock, path)
+    return False
+
+
+def is_in_work(path: Path) -> bool:
+    """The same for who may change nothing: without a lock's file nobody has it, and none is made."""
+    try:
+        descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
     return False

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..masks import Mask
+from ..project_places import DRAFT, DRAFTS
 from .boxes import Array
 from .content import Content, Effort
 from .draft import Draft
@@ -19,11 +20,6 @@ from .identity import identity_of
 from .journal import Journal
 from .known_pixels import KnownPixels
 from .packing import Packed, compared
-
-FOLDER = "drafts"
-"""Where drafts lie in the folder of a project."""
-
-ENDING = ".draft"
 
 
 class Keeping:
@@ -35,7 +31,7 @@ class Keeping:
     """
 
     def __init__(self, project: Path, report: Callable[[str], None]) -> None:
-        self._folder = project / FOLDER
+        self._folder = project / DRAFTS
         self._journal = Journal(report)
         self._masks: set[Mask] = set()
 
@@ -151,7 +147,7 @@ class Keeping:
 
     def move(self, project: Path) -> None:
         """Keep everything in another project from now on."""
-        self._folder = project / FOLDER
+        self._folder = project / DRAFTS
         for mask in self._masks:
             self._journal.tell(mask, functools.partial(Draft.move, path=self._new_path()))
 
@@ -169,7 +165,7 @@ class Keeping:
 
 def new_path(folder: Path) -> Path:
     """Where another draft may be written; its name says nothing."""
-    return folder / f"{secrets.token_hex(8)}{ENDING}"
+    return folder / f"{secrets.token_hex(8)}{DRAFT}"
 
 
 def effort_of(mask: Mask) -> Effort:

@@ -14,6 +14,7 @@ from ..background import Background
 from ..effort import EffortClock
 from ..image_layers import mask_layer_settings, mask_shape
 from ..masks import Mask
+from ..project_places import DRAFT, DRAFTS
 from ..state import KeptDraft, PanelState
 from .all_drafts import remove
 from .boxes import Array
@@ -21,7 +22,7 @@ from .draft import Draft
 from .editing import Editing
 from .holding import held, is_held, let_go
 from .identity import Kinship, identity_of
-from .keeping import ENDING, FOLDER, new_path
+from .keeping import new_path
 from .restoring import kinship_of, read_draft, refuse
 
 INCOMPLETE = "before the window ended: what was kept last is damaged and cannot be read"
@@ -58,7 +59,7 @@ class Recovery:
         state.draft = None
         if image is None:
             return
-        folder, shown = state.project / FOLDER, image.data
+        folder, shown = state.project / DRAFTS, image.data
 
         def found(draft: KeptDraft | None) -> None:
             if state.image is image and image.data is shown and folder.parent == state.project:
@@ -116,7 +117,7 @@ class Recovery:
 def _newest(folder: Path, image: Image) -> KeptDraft | None:
     """The draft of an image that no other window has: its own if there is one, and the one changed last; or None."""
     times: dict[Path, float] = {}
-    for path in folder.glob(f"*{ENDING}"):
+    for path in folder.glob(f"*{DRAFT}"):
         with contextlib.suppress(OSError):  # another window has just removed it
             times[path] = path.stat().st_mtime
     identity = functools.cache(lambda: identity_of(image))

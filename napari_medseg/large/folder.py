@@ -21,13 +21,11 @@ from napari_medseg.models.errors import ImageError
 
 from ..editing.holding import hold, is_held, let_go, lock_of
 from ..editing.identity import Identity, Kinship, salted
+from ..project_places import ABOUT, LARGE
 
 _log = logging.getLogger(__name__)
 
-FOLDER = "large"
-"""Where these folders lie in the folder of a project."""
-
-_ABOUT, _LABELS, _FORMAT = "about.json", "mask.ome.zarr", 1
+_LABELS, _FORMAT = "mask.ome.zarr", 1
 
 Box = tuple[slice, ...]
 
@@ -91,7 +89,7 @@ class MaskFolder:
             "patch": None if self.patch is None else _pairs(self.patch),
             "outside": self.outside.hex(),
         }
-        write(self.path / _ABOUT, json.dumps(said).encode())
+        write(self.path / ABOUT, json.dumps(said).encode())
 
     def hold(self) -> None:
         """Have it for this window.
@@ -100,7 +98,7 @@ class MaskFolder:
             ImageError: another window has it.
             WriteError: no permission, no space, ...
         """
-        self._lock = self._lock or lock_of(self.path / _ABOUT)
+        self._lock = self._lock or lock_of(self.path / ABOUT)
         try:
             hold(self._lock)
             self._hold_beside()
@@ -117,7 +115,7 @@ class MaskFolder:
             with contextlib.suppress(OSError):
                 Path(self._lock_beside.lock_file).unlink(missing_ok=True)
         if self._lock is not None:
-            let_go(self._lock, self.path / _ABOUT)
+            let_go(self._lock, self.path / ABOUT)
 
     def _hold_beside(self) -> None:
         """Have labels that lie elsewhere, too; where no lock can be written, no window can write labels either."""
@@ -133,7 +131,7 @@ class MaskFolder:
     def remove(self) -> None:
         """Have it no more; what cannot be removed stays and is found no more. Labels outside of it stay, too."""
         with contextlib.suppress(OSError):
-            (self.path / _ABOUT).unlink()
+            (self.path / ABOUT).unlink()
         self.let_go()
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -163,7 +161,7 @@ def new_folder(
         WriteError: no permission, no space, ...
     """
     salt = secrets.token_bytes(16)
-    path = project / FOLDER / secrets.token_hex(8)
+    path = project / LARGE / secrets.token_hex(8)
     made = MaskFolder(path, salt, image.sealed(salt), tuple(shape), model, answer)
     made.whole = model is None if whole is None else whole
     if labels is not None:
@@ -186,7 +184,7 @@ def kept_folders(project: Path, shape: Sequence[int], identity: Callable[[], Ide
         identity: gives that of the image; called only if a shape fits.
     """
     folders = _folders(project, shape, identity)
-    return [folder for folder in folders if not folder.outside and not is_held(folder.path / _ABOUT)]
+    return [folder for folder in folders if not folder.outside and not is_held(folder.path / ABOUT)]
 
 
 def kept_outside(
@@ -210,7 +208,7 @@ def kept_outside(
 def is_elsewhere(project: Path, shape: Sequence[int], identity: Callable[[], Identity]) -> bool:
     """Whether another window has a whole mask of an image; see `kept_folders`."""
     return any(
-        folder.whole and not folder.outside and is_held(folder.path / _ABOUT)
+        folder.whole and not folder.outside and is_held(folder.path / ABOUT)
         for folder in _folders(project, shape, identity)
     )
 
@@ -219,7 +217,7 @@ def _folders(project: Path, shape: Sequence[int], identity: Callable[[], Identit
     """First those that are certainly of the image, then those that may be; of each, the newest first."""
     found: dict[Kinship, list[MaskFolder]] = {Kinship.OWN: [], Kinship.PERHAPS: [], Kinship.ANOTHERS: []}
     times: dict[Path, float] = {}
-    for path in (project / FOLDER).glob(f"*/{_ABOUT}"):
+    for path in (project / LARGE).glob(f"*/{ABOUT}"):
         with contextlib.suppress(OSError):  # another window has just removed it
             times[path] = path.stat().st_mtime
     for path in sorted(times, key=lambda path: times[path], reverse=True):

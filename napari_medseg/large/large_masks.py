@@ -16,9 +16,10 @@ from ..background import Background
 from ..image_layers import is_large
 from ..layer_pixels import pixels_at
 from ..masks import Mask, Masks
+from ..project_places import LARGE
 from ..state import PanelState
 from .finding import folder_to_fill
-from .folder import FOLDER, MaskFolder
+from .folder import MaskFolder
 from .layers import channels_of, part_images
 from .open_part import LargeMask, Part, begun
 from .part import Box, is_far, look_at, part_in_view
@@ -120,7 +121,7 @@ class LargeMasks:
                 if self._busy:  # a part is being opened of the mask that this one takes the place of
                     self._background.post_after(_SOON, lambda: self.done(put, later))
                     return
-                if folder.path.parent != self._state.project / FOLDER:
+                if folder.path.parent != self._state.project / LARGE:
                     folder.let_go()
                     self._state.notice = OTHER_PROJECT
                 elif (large := self.wholes.show(image, folder, store)) is not None:

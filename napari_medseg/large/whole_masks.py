@@ -10,9 +10,10 @@ from napari.layers import Image
 from napari_medseg.models.label_store import LabelStore
 
 from ..background import Background
+from ..project_places import LARGE
 from ..state import PanelState
 from .finding import Found, Given, find_mask, open_given
-from .folder import FOLDER, MaskFolder
+from .folder import MaskFolder
 from .layers import channels_of, pyramid_layer, shown_levels
 from .open_part import LargeMask
 
@@ -150,7 +151,7 @@ class WholeMasks:
         layers, folder = self.viewer.layers, earlier.folder
         corrected = bool(folder.edited) or folder.patch is not None
         opened = folder.model is not None and new.model is None
-        if corrected or opened or folder.path.parent != self._state.project / FOLDER:
+        if corrected or opened or folder.path.parent != self._state.project / LARGE:
             earlier.layer.visible = False
             folder.let_go()
             return True

@@ -8,7 +8,8 @@ from typing import Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QHBoxLayout, QMessageBox, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
-from ..editing.all_drafts import AllDrafts, DraftFile, in_bytes
+from ..editing.all_drafts import AllDrafts, DraftFile
+from ..sizes import in_bytes
 from .binding import button, text
 
 ABOUT = (

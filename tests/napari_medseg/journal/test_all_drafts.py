@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from napari_medseg.editing import AllDrafts, all_drafts
-from napari_medseg.editing.all_drafts import DraftFile, in_bytes
+from napari_medseg.editing.all_drafts import DraftFile
 from napari_medseg.sections.drafts import DraftsDialog
+from napari_medseg.sizes import in_bytes
 
 from ..editing_support import Desk
 from .support import EMPTY, IMAGE
