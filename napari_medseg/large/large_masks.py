@@ -13,7 +13,7 @@ from napari_medseg.models.errors import PromptError
 from napari_medseg.models.label_store import LabelStore
 
 from ..background import Background
-from ..image_layers import is_large
+from ..image_layers import is_large, mask_shape
 from ..layer_pixels import pixels_at
 from ..masks import Mask, Masks
 from ..project_places import LARGE
@@ -27,7 +27,7 @@ from .putting_back import PuttingBack
 from .showing import by_turns, put_in
 from .whole_masks import WholeMasks
 
-ZOOM_IN = "Zoom in to where the mask is wrong and press Edit here: that part can be painted on, and given prompts."
+IN_FILE = "{} pixels, which stay in the file. A part of them can be painted on, and given prompts."
 IN_PART = "This part is corrected as any mask is. Done, or Accept, puts it back into the mask of the whole image."
 SEGMENTING = "A part can be corrected when the segmentation has come to its end, or was cancelled."
 ON_OFFER = "Corrections of this part were kept: go on with them or discard them first. The part stays open."
@@ -366,4 +366,4 @@ class LargeMasks:
             height, width = (side.stop - side.start for side in part.box[-2:])
             self._state.large_about = f"{height} x {width} pixels from row {top}, column {left}. {IN_PART}"
         else:
-            self._state.large_about = ZOOM_IN
+            self._state.large_about = IN_FILE.format(" x ".join(map(str, mask_shape(whole))))

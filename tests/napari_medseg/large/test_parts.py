@@ -32,6 +32,12 @@ def test_a_part_is_an_image_with_a_mask_at_its_place(desk: LargeDesk) -> None:
     assert not is_large(part)
 
 
+def test_the_panel_says_how_large_the_image_is_and_then_which_part_of_it_is_shown(desk: LargeDesk) -> None:
+    assert desk.state.large_about.startswith(" x ".join(map(str, SHAPE)))
+    desk.edit(700, 900)
+    assert "from row" in desk.state.large_about
+
+
 def test_what_is_painted_in_a_part_is_in_the_mask_of_the_whole_when_it_is_done(desk: LargeDesk) -> None:
     desk.edit(700, 900)
     paint(desk, 700, 900)
