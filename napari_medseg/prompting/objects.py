@@ -60,12 +60,14 @@ class Objects:
         masks.gone.connect(self.forget)
         editing.changed.connect(self._changed)
         editing.prompts_changed.connect(self._prompts_changed)
+        state.events.project.connect(self._sizes.clear)
 
     def close(self) -> None:
         """Look no more."""
         self._masks.gone.disconnect(self.forget)
         self._editing.changed.disconnect(self._changed)
         self._editing.prompts_changed.disconnect(self._prompts_changed)
+        self._state.events.project.disconnect(self._sizes.clear)
 
     def of(self, mask: Mask) -> ObjectInWork | None:
         """The object in work."""

@@ -37,6 +37,10 @@ class SizesSeen:
         if sides and max(sides) > 0:
             self._seen.setdefault(_kind(work.label, work.alone), deque(maxlen=LAST)).append(max(sides))
 
+    def clear(self) -> None:
+        """Another project, whose labels mean other things."""
+        self._seen.clear()
+
     def of(self, label: int, alone: bool, layer: Any) -> Sizes | None:
         """Those of a kind, in pixels of a layer; None if there were none yet.
 

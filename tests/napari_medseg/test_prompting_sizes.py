@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,14 @@ def test_classes_have_sizes_of_their_own_and_objects_with_labels_of_their_own_sh
     assert seen(12, alone=False).of(2, False, EMPTY) is None
     assert seen(12, alone=False).of(1, False, EMPTY) == (12, 12)
     assert seen(12).of(7, True, EMPTY) == (12, 12)
+
+
+def test_labels_of_another_project_mean_other_things(panel: Any, tmp_path: Path) -> None:
+    sizes = panel.controller.prompting._objects._sizes
+    work, pixels = done(12)
+    sizes.add(work, Labels(pixels))
+    panel.state.project = tmp_path / "other"
+    assert sizes.of(1, True, EMPTY) is None
 
 
 @pytest.mark.parametrize("prompted", [True, False])
