@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,11 +22,13 @@ from sqlalchemy.orm import Session
 
 from napari_medseg.models.durable import explained, make_folder
 from napari_medseg.models.errors import LedgerError
+from napari_medseg.models.geometry import Geometry
 from napari_medseg.models.image import Array, MedicalImage, as_image, as_mask
 
 from .database import Database
 from .jobs_table import JobsTable
 from .pixels import PixelStore
+from .places import image_of, on_grid, place_of
 from .records import AlreadyAccepted, CorrectionRecord, Effort, JobRecord, ModelVersion
 from .schema import Correction
 from .split import held_out_groups
@@ -93,13 +94,14 @@ class Ledger:
         spacing: tuple[float, ...] | None = None,
         group: str | None = None,
         effort: Effort | None = None,
+        geometry: Geometry | None = None,
     ) -> CorrectionRecord:
         """Accept a mask for an image. On return both are on the disk, whatever happens next.
 
         Another mask for an image that is there already supersedes the earlier one, which is kept.
 
         Args:
-            image: (..., Y, X) or (..., Y, X, C).
+            image: (..., Y, X) or (..., Y, X, C). A `MedicalImage` has its place and its time kept, too.
             mask: labels, of the image's shape without channels; 0 is background.
             predicted: the mask that the model had proposed, likewise.
             model: the version or card that had proposed it.
@@ -107,15 +109,15 @@ class Ledger:
             group: whatever tells one patient from another: only its salted hash is kept. None or blank: the
                 image is a group of its own. An image keeps the group of its first correction.
             effort: what the correction cost.
+            geometry: overrides where the image itself says that it lies in the patient, which a bare array cannot say;
+                its spacing then is that of the image.
 
         Raises:
             ImageError: image and mask cannot be used; nothing was changed.
             AlreadyAccepted: the latest correction of this image is the same; nothing was changed.
             LedgerError, WriteError: it could not be kept; nothing was changed.
         """
-        image = as_image(image)
-        if spacing is not None:
-            image = replace(image, spacing=spacing, unit="mm" if image.unit == "pixel" else image.unit)
+        image = on_grid(as_image(image), spacing, geometry)
         mask = as_mask(mask, image)
         predicted = None if predicted is None else as_mask(predicted, image)
         row = Correction(
@@ -128,6 +130,7 @@ class Ledger:
             model=model,
             seconds=None if effort is None else effort.seconds,
             edits=None if effort is None else effort.edits,
+            place=place_of(image),
         )
         with self._database.writing() as session:
             earlier = _latest_of(session, row.image)
@@ -155,8 +158,8 @@ class Ledger:
         return [r for r in current if r.group not in held_out], [r for r in current if r.group in held_out]
 
     def load_image(self, record: CorrectionRecord) -> MedicalImage:
-        """The image of a correction; `LedgerError` if its pixels are missing or damaged."""
-        return MedicalImage(self._pixels.get(record.image_key), record.axes, record.spacing, record.unit)
+        """The image of a correction, with its place; `LedgerError` if its pixels are missing or damaged."""
+        return image_of(record, self._pixels.get(record.image_key))
 
     def load_mask(self, record: CorrectionRecord) -> Array:
         """The accepted mask: uint8, uint16 or uint32; `LedgerError` if its pixels are missing or damaged."""
@@ -303,5 +306,9 @@ def _latest_of(session: Session, image_key: str) -> Correction | None:
 
 
 def _same(earlier: Correction, row: Correction) -> bool:
-    """The same mask on the same grid; another spacing changes what is measured, so it is worth a row."""
-    return (earlier.mask, earlier.axes, earlier.spacing, earlier.unit) == (row.mask, row.axes, row.spacing, row.unit)
+    """The same mask on the same grid; another spacing changes what is measured, so it is worth a row.
+
+    So is a place that is not the one that is known; who says none takes none away.
+    """
+    known = (earlier.mask, earlier.axes, earlier.spacing, earlier.unit)
+    return known == (row.mask, row.axes, row.spacing, row.unit) and (not row.place or row.place == earlier.place)
