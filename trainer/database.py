@@ -48,12 +48,13 @@ class Database:
     Args:
         url: of SQLite, or of any server that SQLAlchemy speaks to.
         called: how error messages call it.
+        make: whether to make the tables in an empty database.
 
     Raises:
         LedgerError: no permission, somebody else's database, a newer ledger, ...; it is left as it was.
     """
 
-    def __init__(self, url: sa.URL, called: str) -> None:
+    def __init__(self, url: sa.URL, called: str, *, make: bool = True) -> None:
         self._called = called
         self._closed = False
         try:
@@ -70,7 +71,7 @@ class Database:
         self._writer = self._engine.execution_options(medseg_begin="BEGIN IMMEDIATE")
         try:
             with self._explained("opened"):
-                self._open()
+                self._open(make=make)
         except BaseException:
             self.close()
             raise
@@ -109,10 +110,12 @@ class Database:
         self._closed = True
         self._engine.dispose()
 
-    def _open(self) -> None:
+    def _open(self, *, make: bool) -> None:
         """Look before touching: a database that is not ours, or too new, keeps every byte."""
         with Session(self._engine) as session:
             found = self._examine(session)
+        if not found and not make:
+            raise LedgerError(f"{self._called} cannot be opened: its database is empty.")
         if self._engine.dialect.name == "sqlite":
             self._use_write_ahead_log()
         if found:

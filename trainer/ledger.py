@@ -29,12 +29,16 @@ from .database import Database
 from .jobs_table import JobsTable
 from .pixels import PixelStore
 from .places import image_of, on_grid, place_of
+from .project import DatabaseProject, Project, is_project, is_url, sqlite_file
 from .records import AlreadyAccepted, CorrectionRecord, Effort, JobRecord, ModelVersion
 from .schema import Correction
 from .split import held_out_groups
 from .versions import Versions
 
 __all__ = ["AlreadyAccepted", "CorrectionRecord", "Effort", "JobRecord", "Ledger", "ModelVersion"]
+
+_LOOKED_AT = 20
+"""Newest images of which one has to be in the folder of a project in a database."""
 
 
 class Ledger:
@@ -49,30 +53,36 @@ class Ledger:
         self._salt = bytes.fromhex(database.setting("salt"))
 
     @classmethod
-    def open(cls, path_or_url: str | Path, *, pixels: str | Path | None = None) -> Self:
+    def open(cls, path_or_url: Project, *, pixels: str | Path | None = None, make: bool = True) -> Self:
         """Open a project, or make it.
 
         Args:
             path_or_url: a folder, made if missing; or the URL of a database, e.g. "postgresql+psycopg://...".
             pixels: with a URL, the folder for pixels, weights and checkpoints.
+            make: whether to make a project where there is none.
 
         Raises:
-            LedgerError: not a project, a newer one, a damaged one, no permission; it is left as it was.
+            LedgerError: not a project, a newer one, a damaged one, no permission, or the pixels of another; it is left
+                as it was.
             WriteError: the folder cannot be made.
         """
-        if isinstance(path_or_url, str) and "://" in path_or_url:
-            return cls._open_url(path_or_url, pixels)
+        if isinstance(path_or_url, DatabaseProject):
+            return cls._open_url(path_or_url.url, path_or_url.pixels, make=make)
+        if is_url(path_or_url):
+            return cls._open_url(str(path_or_url), pixels, make=make)
         folder = Path(path_or_url).expanduser().absolute()
         with explained(folder):
             is_file = folder.exists() and not folder.is_dir()
         if is_file:
             raise LedgerError(f"'{folder}' is a file, but a project is a folder. Nothing was changed; choose a folder.")
+        if not make and not is_project(folder):
+            raise LedgerError(f"There is no project in '{folder}'.")
         make_folder(folder)
         url = sa.URL.create("sqlite", database=str(folder / "ledger.sqlite"))
         return cls(Database(url, called=f"The project '{folder}'"), folder)
 
     @classmethod
-    def _open_url(cls, text: str, pixels: str | Path | None) -> Self:
+    def _open_url(cls, text: str, pixels: str | Path | None, *, make: bool) -> Self:
         try:
             url = sa.make_url(text)
         except sa.exc.ArgumentError as error:
@@ -81,9 +91,18 @@ class Ledger:
             raise LedgerError(f"A project in a database ({url.drivername}) needs a folder, pixels=, as well.")
         if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
             raise LedgerError("A database in memory would keep nothing. Give a folder.")
+        called = f"The project '{url.render_as_string(hide_password=True)}'"
+        if not make and (file := sqlite_file(url)) is not None and not file.is_file():
+            raise LedgerError(f"{called} cannot be opened: there is no such file.")
         folder = Path(pixels).expanduser().absolute()
-        make_folder(folder)
-        return cls(Database(url, called=f"The project '{url.render_as_string(hide_password=True)}'"), folder)
+        ledger = cls(Database(url, called, make=make), folder)
+        try:
+            ledger._check_pixels(called)
+            make_folder(folder)
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
 
     def add(
         self,
@@ -292,6 +311,19 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
+
+    def _check_pixels(self, called: str) -> None:
+        """Refuse a folder with none of the project's pixels: what is accepted would be kept apart from the rest."""
+        newest = sa.select(Correction.image).order_by(Correction.id.desc()).limit(_LOOKED_AT)
+        with self._database.reading() as session:
+            keys = list(session.scalars(newest))
+        with explained(self.folder):
+            there = any(self._pixels.holds(key) for key in keys)
+        if keys and not there:
+            raise LedgerError(
+                f"{called} has its pixels in another folder than '{self.folder}'. Nothing was changed; give the folder "
+                "that was given when its cases were accepted."
+            )
 
     def _group(self, group: str | None, image_key: str) -> str:
         """DICOM pads patient ids with spaces, and anonymised ones are blank; file names may hold any bytes."""

@@ -10,6 +10,7 @@ import typer
 
 from napari_medseg.models.export import EXPORTS, Export, export_of
 from napari_medseg.trainer.ledger import Ledger
+from napari_medseg.trainer.project import Project
 
 from .answering import answer, fail
 from .waiting import bars, show_share
@@ -19,7 +20,7 @@ _NAMED = 3
 
 
 def write_corrections(
-    project: Path,
+    project: Project,
     out: Path,
     key: str | None,
     *,
@@ -31,7 +32,7 @@ def write_corrections(
     """Write the newest masks of a project, as `trainer.project_export` does, and answer.
 
     Args:
-        project: its folder.
+        project: its folder, or its database.
         out: a folder, or one file for all cases.
         key: of the format; by default what fits each case.
         images: whether to write the images, too.
