@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_medseg.models.errors import LedgerError
 from napari_medseg.models.geometry import Geometry
 from napari_medseg.trainer.ledger import Ledger
+from napari_medseg.trainer.ledger_copy import existing_ledger
 from napari_medseg.trainer.project_export import export_project
 
 from .older_ledger import made_older
@@ -51,6 +53,9 @@ def test_an_older_project_is_brought_up_to_date_by_all_who_open_it_at_once(serve
     with Ledger.open(server, pixels=pixels) as ledger:
         record = replace(ledger.add(IMAGE, IMAGE > 9, spacing=GEOMETRY.spacing), place=None)
         made_older(ledger)
+    for _ in range(2):  # who only looks changes nothing
+        with pytest.raises(LedgerError, match="older MedSeg"):
+            existing_ledger(server, pixels)
 
     def look(_: int) -> object:
         with Ledger.open(server, pixels=pixels) as ledger:
