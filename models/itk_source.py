@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -21,3 +21,7 @@ class ItkSource:
     def written(self) -> str:
         """The unit to write lengths in; those of a file that names none are in mm."""
         return self.unit or "mm"
+
+    def from_frame(self, first: int, count: int, step: float) -> ItkSource:
+        """What the header would say of `count` frames from the `first` on, which are `step` of time apart."""
+        return replace(self, begin=self.begin + first * step)

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,19 @@ class NiftiSource:
     def unit(self) -> str:
         """The unit of lengths: "m", "mm" or "um"; "" if the file names none."""
         return {1: "m", 2: "mm", 3: "um"}.get(int(self.fields["xyzt_units"]) & 7, "")
+
+    @property
+    def begin(self) -> float:
+        """Of time, the fourth axis, in s, or in its own unit if that is none of time; 0 if the file says no number."""
+        said = float(self.fields["toffset"])
+        seconds = {8: 1.0, 16: 1e-3, 24: 1e-6}.get(int(self.fields["xyzt_units"]) & 56, 1.0)
+        return said * seconds if math.isfinite(said) else 0.0
+
+    def from_frame(self, first: int, count: int, step: float) -> NiftiSource:
+        """What the header would say of `count` frames from the `first` on; the step of time is the header's own."""
+        toffset = self.fields["toffset"]
+        begin = (toffset + first * self.fields["pixdim"][4]).astype(toffset.dtype)
+        return replace(self, shape=(*self.shape[:3], count, *self.shape[4:]), fields=self.fields | {"toffset": begin})
 
     @property
     def mask_shape(self) -> tuple[int, ...]:

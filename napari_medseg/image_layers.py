@@ -14,7 +14,9 @@ import numpy.typing as npt
 from napari_medseg.models.errors import ImageError
 from napari_medseg.models.geometry import Geometry
 from napari_medseg.models.image import AXES, Array, MedicalImage
+from napari_medseg.models.itk_source import ItkSource
 from napari_medseg.models.memory import check_fits_in_memory
+from napari_medseg.models.nifti_source import NiftiSource
 from napari_medseg.models.units import METRES, NO_TIME, in_unit_of_x, known_length, known_time
 
 from .layer_pixels import full_size, reading
@@ -201,6 +203,17 @@ def time_of(layer: Image, axes: str) -> tuple[float, str]:
     return (step, unit) if unit != NO_TIME else (1.0, NO_TIME)
 
 
+def header_of(layer: Image) -> NiftiSource | ItkSource | None:
+    """What the header of an image's file says; of some of its frames, what it would say of these, as they are shown."""
+    noted, axes = noted_of(layer), axes_of(layer)
+    header, whole = noted.get("header"), tuple(noted.get("shape", ()))
+    if not isinstance(header, NiftiSource | ItkSource) or "T" not in axes or whole == mask_shape(layer):
+        return header
+    at = axes.index("T")
+    first = round(float(layer.data_to_world((0,) * layer.ndim)[at] / _to_world(layer)[at, at]))
+    return header.from_frame(first, mask_shape(layer)[at], time_of(layer, axes)[0])
+
+
 def geometry_of(layer: Image) -> Geometry | None:
     """Where an image lies in the patient, as its file says; None if the file does not say it.
 
@@ -275,8 +288,8 @@ def without_pixels(layer: Image) -> MedicalImage:
     spacing, unit, geometry = grid_of(layer, axes)
     origin = origin_of(layer, axes)
     nothing = np.broadcast_to(np.uint8(0), mask_shape(layer))
-    time, header = time_of(layer, axes), noted_of(layer).get("header")
-    return MedicalImage(nothing, axes, spacing, unit, layer.name, geometry, origin, *time, header)
+    time = time_of(layer, axes)
+    return MedicalImage(nothing, axes, spacing, unit, layer.name, geometry, origin, *time, header_of(layer))
 
 
 def axes_of(layer: Image) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from napari_medseg.models.errors import LedgerError
 
-from . import schema
+from . import migrations, schema
 from .schema import Setting
 
 BUSY_SECONDS = 10.0
@@ -48,12 +48,13 @@ class Database:
     Args:
         url: of SQLite, or of any server that SQLAlchemy speaks to.
         called: how error messages call it.
+        make: whether to make the tables in an empty database.
 
     Raises:
         LedgerError: no permission, somebody else's database, a newer ledger, ...; it is left as it was.
     """
 
-    def __init__(self, url: sa.URL, called: str) -> None:
+    def __init__(self, url: sa.URL, called: str, *, make: bool = True) -> None:
         self._called = called
         self._closed = False
         try:
@@ -70,7 +71,7 @@ class Database:
         self._writer = self._engine.execution_options(medseg_begin="BEGIN IMMEDIATE")
         try:
             with self._explained("opened"):
-                self._open()
+                self._open(make=make)
         except BaseException:
             self.close()
             raise
@@ -109,34 +110,39 @@ class Database:
         self._closed = True
         self._engine.dispose()
 
-    def _open(self) -> None:
+    def _open(self, *, make: bool) -> None:
         """Look before touching: a database that is not ours, or too new, keeps every byte."""
         with Session(self._engine) as session:
-            fresh = self._examine(session)
+            found = self._examine(session)
+        if not found and not make:
+            raise LedgerError(f"{self._called} cannot be opened: its database is empty.")
         if self._engine.dialect.name == "sqlite":
             self._use_write_ahead_log()
-        if not fresh:
+        if found:
+            if found < schema.SCHEMA:
+                with Session(self._writer) as session, session.begin():
+                    migrations.migrate(session)
             return
         try:
             self._make_tables()
         except sa.exc.DBAPIError:
             with Session(self._engine) as session:
-                if self._examine(session):  # else another process made them first; a server does not make it wait
+                if not self._examine(session):  # else another process made them first; a server does not make it wait
                     raise
 
     def _make_tables(self) -> None:
         with Session(self._writer) as session, session.begin():
-            if self._examine(session):
+            if not self._examine(session):
                 schema.Base.metadata.create_all(session.connection())
                 facts = {"format": schema.FORMAT, "schema": str(schema.SCHEMA), "salt": secrets.token_hex(32)}
                 facts |= {"base": "nuclei", "changes": "0"}
                 session.add_all(Setting(key=key, value=value) for key, value in facts.items())
 
-    def _examine(self, session: Session) -> bool:
-        """Whether the database is empty; raises unless it is that or a ledger that this version knows."""
+    def _examine(self, session: Session) -> int:
+        """The schema of the ledger, 0 of an empty database; raises unless it is one that this version knows."""
         tables = sa.inspect(session.connection()).get_table_names()
         if not tables:
-            return True
+            return 0
         if Setting.__tablename__ not in tables:
             raise LedgerError(f"{self._called} cannot be opened. {_FOREIGN}")
         try:
@@ -145,11 +151,12 @@ class Database:
             if _code(error) not in (sqlite3.SQLITE_ERROR, None):
                 raise
             raise LedgerError(f"{self._called} cannot be opened. {_FOREIGN}") from error
-        if facts.get("format") != schema.FORMAT or not facts.get("schema", "").isdecimal():
+        known = facts.get("schema", "").isdecimal() and int(facts["schema"]) > 0
+        if facts.get("format") != schema.FORMAT or not known:
             raise LedgerError(f"{self._called} cannot be opened. {_FOREIGN}")
         if int(facts["schema"]) > schema.SCHEMA:
             raise LedgerError(f"{self._called} cannot be opened. {_NEWER}")
-        return False
+        return int(facts["schema"])
 
     def _use_write_ahead_log(self) -> None:
         """Readers and the writer then do not wait for each other. The file remembers it."""

@@ -20,7 +20,7 @@ from napari_medseg.models.errors import LedgerError, MedSegError
 from .config import FineTuneConfig
 from .ledger import Ledger
 from .outcome import FineTuneProgress
-from .project import is_project
+from .project import DatabaseProject, Project, is_project
 from .records import JobRecord
 from .split import learnable
 
@@ -33,7 +33,7 @@ BEGINNING = 5.0
 
 def start_finetuning(
     engine: Engine,
-    project: str | Path,
+    project: Project,
     base: str | None = None,
     config: FineTuneConfig | None = None,
     progress: Callable[[dict[str, Any]], None] | None = None,
@@ -44,7 +44,7 @@ def start_finetuning(
 
     Args:
         engine: where to run it; the job goes on when this connection is closed.
-        project: the ledger's folder.
+        project: the ledger's folder, or its database.
         base: a card's name or a version; by default the active model.
         config: how to learn.
         progress: called with each `FineTuneProgress` as a dictionary; from another thread.
@@ -66,7 +66,7 @@ def start_finetuning(
     return engine.submit(
         "trainer",
         "napari_medseg.trainer.jobs:run_finetuning",
-        str(project),
+        _address(project),
         record.id,
         key=job_key(record.id),
         progress=progress,
@@ -122,7 +122,7 @@ def job_key(job_id: str) -> str:
 
 
 def run_finetuning(
-    project: str, job_id: str, *, progress: Callable[[dict[str, Any]], None], cancel: Callable[[], bool]
+    project: Project, job_id: str, *, progress: Callable[[dict[str, Any]], None], cancel: Callable[[], bool]
 ) -> dict[str, Any]:
     """In the trainer: run a job of the ledger to its end, from its checkpoint if there is one."""
     from .finetuning import finetune
@@ -142,21 +142,25 @@ def run_finetuning(
 
 
 def run_evaluation(
-    data: str,
+    data: str | DatabaseProject,
     model: str | None,
     *,
     progress: Callable[[float], None],
     cancel: Callable[[], bool],
     **options: Any,
 ) -> dict[str, Any]:
-    """In the trainer: `evaluate` a project (a folder with a ledger) or a folder of images and masks.
+    """In the trainer: `evaluate` a project (a folder with a ledger, or a database) or a folder of images and masks.
 
     Where some images cannot be measured the answer has the figures of the others, and says so in "error" and "failed".
     """
     from .evaluation import evaluate
     from .scores import IncompleteEvaluationError
 
-    with Ledger.open(data) if is_project(data) else contextlib.nullcontext(data) as source:
+    with contextlib.ExitStack() as opened:
+        if isinstance(data, DatabaseProject) or is_project(data):
+            source: Ledger | str = opened.enter_context(Ledger.open(data))
+        else:
+            source = data
         try:
             found = evaluate(source, model, progress=progress, cancel=cancel, **options)
         except IncompleteEvaluationError as error:
@@ -164,23 +168,23 @@ def run_evaluation(
     return found.to_json()
 
 
-def bring_in_encoder(engine: Engine, project: str | Path, file: str | Path, card: str) -> Job:
+def bring_in_encoder(engine: Engine, project: Project, file: str | Path, card: str) -> Job:
     """Have a network made with published weights in its encoder, as a version of a project that can be fine-tuned.
 
     Args:
         engine: where to make it; in the predictor, since the trainer may be busy for long.
-        project: the ledger's folder.
+        project: the ledger's folder, or its database.
         file: the encoder's weights, as they were published.
         card: name of the shipped, untrained network that they are for.
 
     Returns:
         The job; its result is the version's name.
     """
-    return engine.submit("predictor", "napari_medseg.trainer.jobs:run_bringing_in", str(project), str(file), card)
+    return engine.submit("predictor", "napari_medseg.trainer.jobs:run_bringing_in", _address(project), str(file), card)
 
 
 def run_bringing_in(
-    project: str, file: str, card: str, *, progress: Callable[[float], None], cancel: Callable[[], bool]
+    project: Project, file: str, card: str, *, progress: Callable[[float], None], cancel: Callable[[], bool]
 ) -> str:
     """In the predictor: add the version. Takes seconds, so it neither reports progress nor stops halfway."""
     from napari_medseg.models.checkpoints import serialise, with_encoder
@@ -192,9 +196,14 @@ def run_bringing_in(
         return ledger.add_version(content, described.to_json(), card, {}, reason, activate=False).name
 
 
-def settle(project: str | Path, job_id: str, error: MedSegError) -> None:
+def settle(project: Project, job_id: str, error: MedSegError) -> None:
     """Write down that a job failed, if its process died too often to do so itself."""
     with Ledger.open(project) as ledger:
         record = ledger.job(job_id)
         if not record.finished:
             ledger.update_job(job_id, state="failed", message=str(error))
+
+
+def _address(project: Project) -> str | DatabaseProject:
+    """As it is sent to a worker."""
+    return project if isinstance(project, DatabaseProject) else str(project)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,17 +22,23 @@ from sqlalchemy.orm import Session
 
 from napari_medseg.models.durable import explained, make_folder
 from napari_medseg.models.errors import LedgerError
+from napari_medseg.models.geometry import Geometry
 from napari_medseg.models.image import Array, MedicalImage, as_image, as_mask
 
 from .database import Database
 from .jobs_table import JobsTable
 from .pixels import PixelStore
+from .places import image_of, on_grid, place_of
+from .project import DatabaseProject, Project, is_project, is_url, sqlite_file
 from .records import AlreadyAccepted, CorrectionRecord, Effort, JobRecord, ModelVersion
 from .schema import Correction
 from .split import held_out_groups
 from .versions import Versions
 
 __all__ = ["AlreadyAccepted", "CorrectionRecord", "Effort", "JobRecord", "Ledger", "ModelVersion"]
+
+_LOOKED_AT = 20
+"""Newest images of which one has to be in the folder of a project in a database."""
 
 
 class Ledger:
@@ -48,30 +53,36 @@ class Ledger:
         self._salt = bytes.fromhex(database.setting("salt"))
 
     @classmethod
-    def open(cls, path_or_url: str | Path, *, pixels: str | Path | None = None) -> Self:
+    def open(cls, path_or_url: Project, *, pixels: str | Path | None = None, make: bool = True) -> Self:
         """Open a project, or make it.
 
         Args:
             path_or_url: a folder, made if missing; or the URL of a database, e.g. "postgresql+psycopg://...".
             pixels: with a URL, the folder for pixels, weights and checkpoints.
+            make: whether to make a project where there is none.
 
         Raises:
-            LedgerError: not a project, a newer one, a damaged one, no permission; it is left as it was.
+            LedgerError: not a project, a newer one, a damaged one, no permission, or the pixels of another; it is left
+                as it was.
             WriteError: the folder cannot be made.
         """
-        if isinstance(path_or_url, str) and "://" in path_or_url:
-            return cls._open_url(path_or_url, pixels)
+        if isinstance(path_or_url, DatabaseProject):
+            return cls._open_url(path_or_url.url, path_or_url.pixels, make=make)
+        if is_url(path_or_url):
+            return cls._open_url(str(path_or_url), pixels, make=make)
         folder = Path(path_or_url).expanduser().absolute()
         with explained(folder):
             is_file = folder.exists() and not folder.is_dir()
         if is_file:
             raise LedgerError(f"'{folder}' is a file, but a project is a folder. Nothing was changed; choose a folder.")
+        if not make and not is_project(folder):
+            raise LedgerError(f"There is no project in '{folder}'.")
         make_folder(folder)
         url = sa.URL.create("sqlite", database=str(folder / "ledger.sqlite"))
         return cls(Database(url, called=f"The project '{folder}'"), folder)
 
     @classmethod
-    def _open_url(cls, text: str, pixels: str | Path | None) -> Self:
+    def _open_url(cls, text: str, pixels: str | Path | None, *, make: bool) -> Self:
         try:
             url = sa.make_url(text)
         except sa.exc.ArgumentError as error:
@@ -80,9 +91,18 @@ class Ledger:
             raise LedgerError(f"A project in a database ({url.drivername}) needs a folder, pixels=, as well.")
         if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
             raise LedgerError("A database in memory would keep nothing. Give a folder.")
+        called = f"The project '{url.render_as_string(hide_password=True)}'"
+        if not make and (file := sqlite_file(url)) is not None and not file.is_file():
+            raise LedgerError(f"{called} cannot be opened: there is no such file.")
         folder = Path(pixels).expanduser().absolute()
-        make_folder(folder)
-        return cls(Database(url, called=f"The project '{url.render_as_string(hide_password=True)}'"), folder)
+        ledger = cls(Database(url, called, make=make), folder)
+        try:
+            ledger._check_pixels(called)
+            make_folder(folder)
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
 
     def add(
         self,
@@ -93,13 +113,14 @@ class Ledger:
         spacing: tuple[float, ...] | None = None,
         group: str | None = None,
         effort: Effort | None = None,
+        geometry: Geometry | None = None,
     ) -> CorrectionRecord:
         """Accept a mask for an image. On return both are on the disk, whatever happens next.
 
         Another mask for an image that is there already supersedes the earlier one, which is kept.
 
         Args:
-            image: (..., Y, X) or (..., Y, X, C).
+            image: (..., Y, X) or (..., Y, X, C). A `MedicalImage` has its place and its time kept, too.
             mask: labels, of the image's shape without channels; 0 is background.
             predicted: the mask that the model had proposed, likewise.
             model: the version or card that had proposed it.
@@ -107,15 +128,15 @@ class Ledger:
             group: whatever tells one patient from another: only its salted hash is kept. None or blank: the
                 image is a group of its own. An image keeps the group of its first correction.
             effort: what the correction cost.
+            geometry: overrides where the image itself says that it lies in the patient, which a bare array cannot say;
+                its spacing then is that of the image.
 
         Raises:
             ImageError: image and mask cannot be used; nothing was changed.
             AlreadyAccepted: the latest correction of this image is the same; nothing was changed.
             LedgerError, WriteError: it could not be kept; nothing was changed.
         """
-        image = as_image(image)
-        if spacing is not None:
-            image = replace(image, spacing=spacing, unit="mm" if image.unit == "pixel" else image.unit)
+        image = on_grid(as_image(image), spacing, geometry)
         mask = as_mask(mask, image)
         predicted = None if predicted is None else as_mask(predicted, image)
         row = Correction(
@@ -128,6 +149,7 @@ class Ledger:
             model=model,
             seconds=None if effort is None else effort.seconds,
             edits=None if effort is None else effort.edits,
+            place=place_of(image),
         )
         with self._database.writing() as session:
             earlier = _latest_of(session, row.image)
@@ -155,8 +177,8 @@ class Ledger:
         return [r for r in current if r.group not in held_out], [r for r in current if r.group in held_out]
 
     def load_image(self, record: CorrectionRecord) -> MedicalImage:
-        """The image of a correction; `LedgerError` if its pixels are missing or damaged."""
-        return MedicalImage(self._pixels.get(record.image_key), record.axes, record.spacing, record.unit)
+        """The image of a correction, with its place; `LedgerError` if its pixels are missing or damaged."""
+        return image_of(record, self._pixels.get(record.image_key))
 
     def load_mask(self, record: CorrectionRecord) -> Array:
         """The accepted mask: uint8, uint16 or uint32; `LedgerError` if its pixels are missing or damaged."""
@@ -290,6 +312,19 @@ class Ledger:
         """Close it."""
         self.close()
 
+    def _check_pixels(self, called: str) -> None:
+        """Refuse a folder with none of the project's pixels: what is accepted would be kept apart from the rest."""
+        newest = sa.select(Correction.image).order_by(Correction.id.desc()).limit(_LOOKED_AT)
+        with self._database.reading() as session:
+            keys = list(session.scalars(newest))
+        with explained(self.folder):
+            there = any(self._pixels.holds(key) for key in keys)
+        if keys and not there:
+            raise LedgerError(
+                f"{called} has its pixels in another folder than '{self.folder}'. Nothing was changed; give the folder "
+                "that was given when its cases were accepted."
+            )
+
     def _group(self, group: str | None, image_key: str) -> str:
         """DICOM pads patient ids with spaces, and anonymised ones are blank; file names may hold any bytes."""
         given = (group or "").strip()
@@ -303,5 +338,9 @@ def _latest_of(session: Session, image_key: str) -> Correction | None:
 
 
 def _same(earlier: Correction, row: Correction) -> bool:
-    """The same mask on the same grid; another spacing changes what is measured, so it is worth a row."""
-    return (earlier.mask, earlier.axes, earlier.spacing, earlier.unit) == (row.mask, row.axes, row.spacing, row.unit)
+    """The same mask on the same grid; another spacing changes what is measured, so it is worth a row.
+
+    So is a place that is not the one that is known; who says none takes none away.
+    """
+    known = (earlier.mask, earlier.axes, earlier.spacing, earlier.unit)
+    return known == (row.mask, row.axes, row.spacing, row.unit) and (not row.place or row.place == earlier.place)

@@ -21,7 +21,7 @@ from napari_medseg.models.errors import LedgerError
 
 from .database import Database
 from .ledger import Ledger
-from .schema import FORMAT, Setting
+from .schema import FORMAT, SCHEMA, Setting
 
 NAME = "ledger.sqlite"
 LOGS = ("-wal", "-journal")
@@ -108,7 +108,8 @@ def existing_ledger(url: str, pixels: Path) -> Ledger:
         pixels: the folder of its pixels, weights and checkpoints.
 
     Raises:
-        LedgerError: there is none, it is a newer one, or the server does not answer.
+        LedgerError: there is none, it is a newer one, an older one, which opening would bring up to date, or the server
+            does not answer.
     """
     try:
         engine = sa.create_engine(sa.make_url(url), hide_parameters=True)
@@ -119,6 +120,7 @@ def existing_ledger(url: str, pixels: Path) -> Ledger:
     try:
         with engine.connect() as connection:
             there = sa.inspect(connection).has_table(Setting.__tablename__)
+            form = connection.scalar(sa.select(Setting.value).where(Setting.key == "schema")) if there else None
     except sa.exc.SQLAlchemyError as error:
         raise LedgerError(
             "The project's database does not answer. Is its server running, and may you use it?"
@@ -127,6 +129,11 @@ def existing_ledger(url: str, pixels: Path) -> Ledger:
         engine.dispose()
     if not there:
         raise LedgerError("There is no project in this database.")
+    if form is not None and form.isdecimal() and int(form) < SCHEMA:
+        raise LedgerError(
+            f"The project in this database was written by an older MedSeg (form {form}; this one writes {SCHEMA}). Any "
+            "other command brings it up to date, after which older versions do not open it."
+        )
     return Ledger(Database(sa.make_url(url), CALLED), pixels)
 
 

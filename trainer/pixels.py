@@ -70,6 +70,10 @@ class PixelStore:
             sync_folder(self._objects)
         return key
 
+    def holds(self, key: str) -> bool:
+        """Whether there is a file of that name; it is not read."""
+        return self._path(key).is_file()
+
     def get(self, key: str) -> Array:
         """The array of `key`, with the type (bool: uint8) and the shape that it was given with.
 

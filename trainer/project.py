@@ -3,9 +3,57 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+import sqlalchemy as sa
+
+
+@dataclass(frozen=True, repr=False)
+class DatabaseProject:
+    """A project whose ledger is in a database, for `Ledger.open` in whichever process. Shown without its password.
+
+    Attributes:
+        url: of the database, e.g. "postgresql+psycopg://...".
+        pixels: the folder for pixels, weights and checkpoints.
+    """
+
+    url: str
+    pixels: Path
+
+    @classmethod
+    def at(cls, url: str, pixels: Path) -> DatabaseProject:
+        """The same wherever it is opened: places on this computer are made absolute."""
+        try:
+            parsed = sa.make_url(url)
+        except sa.exc.ArgumentError:
+            parsed = None  # which is said when it is opened
+        if parsed is not None and (file := sqlite_file(parsed)) is not None:
+            url = parsed.set(database=str(file)).render_as_string(hide_password=False)
+        return cls(url, pixels.expanduser().absolute())
+
+    def __repr__(self) -> str:
+        try:
+            return sa.make_url(self.url).render_as_string(hide_password=True)
+        except sa.exc.ArgumentError:
+            return "the address of a database"
+
+
+Project = str | Path | DatabaseProject
+"""What `Ledger.open` takes: a folder, a URL, or a URL with the folder of its pixels."""
+
+
+def is_url(project: Project) -> bool:
+    """Whether this is the URL of a database rather than a folder."""
+    return isinstance(project, str) and "://" in project
+
+
+def sqlite_file(url: sa.URL) -> Path | None:
+    """The file of an SQLite database, absolute; None for any other, and for one in memory."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(str(url.database)).expanduser().absolute()
 
 
 def default_project() -> Path:

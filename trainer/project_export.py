@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from napari_medseg.models.cancelling import Cancel, stop_if
 from napari_medseg.models.durable import WriteError, explained, write
 from napari_medseg.models.errors import ImageError, LedgerError
@@ -37,13 +39,18 @@ from napari_medseg.models.measuring import LabelMeasures, csv_of_cases, measure,
 from .label_names import label_names
 from .ledger import Ledger
 from .named_cases import NamedCase, named_cases
+from .places import image_of
 from .project_lists import lists_of
+from .records import CorrectionRecord
 
 TABLES = ("csv", "csv-slices")
 """Formats of measurements, which are one table for all cases."""
 
 TOGETHER = ("coco", *TABLES)
 """Formats of which one file holds all cases."""
+
+PLACED = ("nifti", "nrrd", "metaimage")
+"""Formats that say where a mask lies in the patient."""
 
 REFUSED = {"dicom-seg": "a DICOM SEG refers to the DICOM files of its image, of which a project keeps only the pixels"}
 """Formats that no project can be written in, and why."""
@@ -70,11 +77,14 @@ class ProjectExport:
         masks: file of each case's mask, by the case's name; of all cases the same one if they are in one file.
         images: file of each case's image, if images were asked for.
         failed: masks and images that could not be written.
+        unplaced: cases whose files could say where they lie in the patient and do not, since they were accepted before
+            projects kept that.
     """
 
     masks: dict[str, Path] = field(default_factory=dict)
     images: dict[str, Path] = field(default_factory=dict)
     failed: list[NotWritten] = field(default_factory=list)
+    unplaced: list[str] = field(default_factory=list)
 
 
 def export_project(
@@ -147,14 +157,14 @@ class _Writing:
         record, largest = case.record, 0
         with self._noted(case, "mask"):
             mask = as_mask(self._ledger.load_mask(record))
-            largest = int(mask.max())
+            grid, largest = _grid(record, mask), int(mask.max())
             if self._key in TABLES:
                 self._measure(case, mask)
             elif self._key == "coco":
-                self._coco.add(mask, _shell(case, mask), file_name=f"{case.name}{self._image_ending(case, largest)}")
+                self._coco.add(mask, grid, file_name=f"{case.name}{self._image_ending(record, grid, largest)}")
                 self.done.masks[case.name] = self._out
             else:
-                self._write_mask(case, mask, self._key or usual(record.axes, record.spacing, record.unit, largest).key)
+                self._write_mask(case, mask, grid, self._key or usual(grid, largest).key)
         if self._images:
             with self._noted(case, "image"):
                 image = self._ledger.load_image(record)
@@ -174,23 +184,24 @@ class _Writing:
         self._measured[case.name] = each(mask, self._ledger.load_image(case.record), names=self._names)
         self.done.masks[case.name] = self._out
 
-    def _write_mask(self, case: NamedCase, mask: Array, key: str) -> None:
+    def _write_mask(self, case: NamedCase, mask: Array, grid: MedicalImage, key: str) -> None:
         path = self._out / _folder_of(key) / f"{case.name}{EXPORTS[key].ending}"
-        export_mask(path, mask, _shell(case, mask), key=key, names=self._names, instances=not self._names)
+        export_mask(path, mask, grid, key=key, names=self._names, instances=not self._names)
         _take_away(case, path)
         self.done.masks[case.name] = path
+        if case.record.place is None and case.record.unit == "mm" and (not self._key or key in PLACED):
+            self.done.unplaced.append(case.name)
 
     def _format_of(self, image: MedicalImage, largest: int) -> Export:
         together = self._key in TOGETHER or not self._key
-        return image_format(image, usual(image.axes, image.spacing, image.unit, largest).key if together else self._key)
+        return image_format(image, usual(image, largest).key if together else self._key)
 
-    def _image_ending(self, case: NamedCase, largest: int) -> str:
+    def _image_ending(self, record: CorrectionRecord, grid: MedicalImage, largest: int) -> str:
         """Of the image that COCO's file speaks of, as it is or would be written here."""
-        record = case.record
         try:
             return self._format_of(self._ledger.load_image(record), largest).ending
         except LedgerError:  # the mask can be had all the same
-            return usual(record.axes, record.spacing, record.unit, largest).ending
+            return usual(grid, largest).ending
 
     @contextmanager
     def _noted(self, case: NamedCase, what: str) -> Iterator[None]:
@@ -201,10 +212,9 @@ class _Writing:
             self.done.failed.append(NotWritten(f"{case.name} ({what})", str(error)))
 
 
-def _shell(case: NamedCase, mask: Array) -> MedicalImage:
-    """What the ledger knows of the image but for its pixels, which a mask can be written without."""
-    record = case.record
-    return MedicalImage(mask, record.axes.replace("C", ""), record.spacing, record.unit)
+def _grid(record: CorrectionRecord, mask: Array) -> MedicalImage:
+    """What the ledger knows of an image but for its pixels, which a mask can be written without."""
+    return image_of(record, mask[..., np.newaxis] if "C" in record.axes else mask)
 
 
 def _folder_of(key: str) -> str:

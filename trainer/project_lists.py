@@ -10,9 +10,24 @@ from typing import Any
 
 from .named_cases import NamedCase
 
-COLUMNS = ("case", "group", "split", "correction", "accepted", "seconds", "edits", "axes", "z", "y", "x", "unit")
+COLUMNS = (
+    "case",
+    "group",
+    "split",
+    "correction",
+    "accepted",
+    "seconds",
+    "edits",
+    "axes",
+    "z",
+    "y",
+    "x",
+    "unit",
+    "place",
+)
 """Of cases.csv. `correction` is the number of the mask in the project, `z`, `y` and `x` are the spacing in `unit`, and
-`seconds` and `edits` those of all corrections of the image."""
+`seconds` and `edits` those of all corrections of the image. `place` is whether the project knows where in the patient
+the image lies: "yes", "no", or "not kept" if it was accepted before projects kept that."""
 
 
 def lists_of(cases: Sequence[NamedCase], names: Mapping[int, str]) -> dict[str, bytes]:
@@ -52,6 +67,7 @@ def _facts(case: NamedCase) -> dict[str, Any]:
         "edits": case.edits,
         "axes": record.axes,
         "unit": record.unit,
+        "place": "not kept" if record.place is None else "yes" if "affine" in record.place else "no",
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,8 @@ class CorrectionRecord:
         group: salted hash of the patient (or file, or the image itself); images of one group stay together.
         seconds: time spent on correcting, if known.
         edits: strokes, clicks and mask tools used, if known.
+        place: where the image lies, as `places.place_of` has it, {} for nowhere; None if it was accepted before
+            projects kept that.
     """
 
     id: int
@@ -66,6 +68,7 @@ class CorrectionRecord:
     group: str
     seconds: float | None
     edits: int | None
+    place: dict[str, Any] | None = field(default=None, hash=False)
 
     @classmethod
     def of(cls, row: schema.Correction) -> CorrectionRecord:
@@ -83,6 +86,7 @@ class CorrectionRecord:
             group=row.group,
             seconds=row.seconds,
             edits=row.edits,
+            place=row.place,
         )
 
 

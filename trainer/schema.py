@@ -14,8 +14,8 @@ from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Index, String, 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 FORMAT = "napari-medseg ledger"
-SCHEMA = 1
-"""Raised by one with every change of the tables; a ledger of a higher one is not touched."""
+SCHEMA = 2
+"""Raised by one with every change of the tables, see `migrations`; a ledger of a higher one is not touched."""
 
 UNFINISHED = ("queued", "running")
 STATES = (*UNFINISHED, "done", "failed", "cancelled")
@@ -80,6 +80,7 @@ class Correction(Base):
     group: Mapped[str] = mapped_column(String(64))  # salted SHA-256
     seconds: Mapped[float | None]  # time spent on correcting
     edits: Mapped[int | None]  # strokes, clicks and tools used
+    place: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # see places; null before schema 2
 
 
 class Version(Base):

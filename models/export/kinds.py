@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..formats.kinds import Kind
+from ..image import MedicalImage
 
 
 @dataclass(frozen=True)
@@ -88,21 +88,20 @@ def fitting(kind: Kind | None, axes: str, *, large: bool = False) -> tuple[Expor
     return tuple(EXPORTS[key] for key in keys if key not in left_out)
 
 
-def usual(axes: str, spacing: Sequence[float], unit: str, largest: int = 0) -> Export:
+def usual(image: MedicalImage, largest: int = 0) -> Export:
     """The format that fits a mask of which nobody knows the file of its image, so that nothing known is lost.
 
-    NIfTI for volumes in mm, PNG for planes without a spacing, OME-TIFF for all others.
+    NIfTI for what lies in the patient and for volumes in mm, PNG for planes that know no length, OME-TIFF for all
+    others.
 
     Args:
-        axes: of the image.
-        spacing: along Z, Y, X, those that `axes` has.
-        unit: of that; "pixel" if nobody knows how long it is.
+        image: that it is a mask of; its pixels are not looked at.
         largest: label in the mask.
     """
-    if "Z" in axes and "C" not in axes and unit == "mm":
+    if image.geometry is not None or ("Z" in image.axes and "C" not in image.axes and image.unit == "mm"):
         return EXPORTS["nifti"]
-    bare = unit == "pixel" and set(spacing) == {1.0}
-    return EXPORTS["png" if axes in ("YX", "YXC") and bare and largest < 2**16 else "ome-tiff"]
+    bare = image.unit == "pixel" and set(image.spacing) == {1.0} and not image.origin
+    return EXPORTS["png" if image.axes in ("YX", "YXC") and bare and largest < 2**16 else "ome-tiff"]
 
 
 def export_of(path: str | os.PathLike[str]) -> Export | None:

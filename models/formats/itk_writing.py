@@ -22,7 +22,7 @@ def itk_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
         image: whose place and spacing are written, and its step of time. An image without a patient has the place of
             its `origin`, or the format's default. Lengths are in mm, or in the unit of the NRRD or MetaImage file that
             the image is of, since many programs compare the numbers and not the units; those of no unit are written as
-            they are. Likewise time begins where that file says, else at 0.
+            they are. Likewise time begins where that file, or a NIfTI, says, else at 0.
         ending: ".nrrd" or ".mha".
 
     Raises:
@@ -49,7 +49,8 @@ def _file(values: Array, image: MedicalImage, ending: str) -> bytes:
     elif "T" in image.axes and "Z" not in image.axes:
         values = values[..., np.newaxis, :, :]
     file = sitk.GetImageFromArray(np.ascontiguousarray(values), isVector=False)
-    said = image.header if isinstance(image.header, ItkSource) else ItkSource()
+    begin = 0.0 if image.header is None else image.header.begin
+    said = image.header if isinstance(image.header, ItkSource) else ItkSource(begin=begin)
     if geometry is not None:
         _place(file, geometry, image.time_step, METRES["mm"] / METRES[said.written], said.begin)
     else:

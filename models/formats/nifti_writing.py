@@ -41,8 +41,9 @@ def nifti_bytes(mask: Array, image: MedicalImage, ending: str) -> bytes:
     Of other images, and where somebody has given the image another spacing than its file has, sform and qform are both
     the image's place, in mm: of code 1 (scanner) if it is one in the patient. A mask of an image without a patient that
     does not begin at 0 lies at its `origin`, where it lies as NRRD, too, with code 2 (aligned). An image that has no
-    place gets none: both codes are 0, and voxel sizes are in mm, or in no unit if the image's is none. Time starts at
-    0, and the step from frame to frame is the image's, in s or in no unit. NIfTI-2 is written where an axis is too long
+    place gets none: both codes are 0, and voxel sizes are in mm, or in no unit if the image's is none. Time starts
+    where the header of the image says, else at 0, and the step from frame to frame is the image's, in s or in no unit.
+    NIfTI-2 is written where an axis is too long
     for NIfTI-1.
 
     Args:
@@ -124,6 +125,7 @@ def _write_place(file: nibabel.Nifti1Pair, image: MedicalImage, ndim: int) -> No
         header.set_zooms([*zooms, 1.0][:ndim])
     if "T" in image.axes:
         header["pixdim"][4] = image.time_step
+        header["toffset"] = 0.0 if image.header is None else image.header.begin
     measured = image.geometry is not None or image.unit in METRES
     header.set_xyzt_units("mm" if measured else "unknown", "sec" if image.frame_seconds else "unknown")
 

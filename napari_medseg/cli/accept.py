@@ -14,12 +14,15 @@ from napari_medseg.trainer.records import AlreadyAccepted, Effort
 from napari_medseg.trainer.split import group_of_file
 
 from .answering import AsJson, answer, clear_errors, fail
-from .naming import usable
+from .naming import Pixels, named_project, usable
 
 
 @clear_errors
 def accept(
-    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder; made if there is none.")],
+    project: Annotated[
+        str,
+        typer.Argument(metavar="PROJECT", help="The project's folder, or its database's URL; made if there is none."),
+    ],
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image.")],
     mask: Annotated[Path, typer.Argument(metavar="MASK", help="Its corrected mask: 0 is background.")],
     predicted: Annotated[Path | None, typer.Option(help="The mask that the model had proposed.")] = None,
@@ -33,21 +36,23 @@ def accept(
     model: Annotated[str | None, typer.Option(help="The model or version that had proposed a mask.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="Time that the correction took.")] = None,
     edits: Annotated[int | None, typer.Option(min=0, help="Strokes and clicks that the correction took.")] = None,
+    pixels: Pixels = None,
     as_json: AsJson = False,
 ) -> None:
     """Record a corrected mask, for the network to learn from. When this returns, it is on the disk."""
     if (seconds is None) != (edits is None):
         raise typer.BadParameter("Give --seconds and --edits together: what a correction cost is both.")
+    place = named_project(project, pixels)
     opened = open_image(image)
-    pixels = usable(opened.image.loaded(), image.name)
+    accepted = usable(opened.image.loaded(), image.name)
     # Both masks are looked at before the project is, so that a wrong one does not leave an empty project.
     corrected = mask_on(mask, opened)
     proposed = None if predicted is None else mask_on(predicted, opened)
     effort = None if seconds is None or edits is None else Effort(seconds, edits)
-    with Ledger.open(project) as ledger:
+    with Ledger.open(place) as ledger:
         try:
             record = ledger.add(
-                pixels,
+                accepted,
                 corrected,
                 predicted=proposed,
                 model=model,

@@ -13,23 +13,24 @@ from napari_medseg.models.errors import ImageError
 from napari_medseg.trainer.cases import chosen_split, has_layout
 from napari_medseg.trainer.folders import Pair, find_pairs
 from napari_medseg.trainer.ledger import Ledger
-from napari_medseg.trainer.project import is_project
+from napari_medseg.trainer.project import DatabaseProject, Project, is_project, is_url
 
 from .answering import AsJson, answer, clear_errors, fail
 from .figures import print_figures
 from .figures_csv import figures_csv
-from .naming import existing_project
+from .naming import Pixels, existing_project
 from .waiting import bars, engine, show_share, wait_for
 
 
 @clear_errors
 def evaluate(
     data: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="PROJECT|FOLDER",
-            help="A project, or a folder with images/ and masks/ (or targets/, labels/) whose files have equal names; "
-            "they may lie in test/ or val/. Pictures, or volumes (.nii.gz, .nrrd, ...).",
+            help="A project (its folder, or the URL of its database), or a folder with images/ and masks/ (or "
+            "targets/, labels/) whose files have equal names; they may lie in test/ or val/. Pictures, or volumes "
+            "(.nii.gz, .nrrd, ...).",
         ),
     ],
     model: Annotated[
@@ -60,6 +61,7 @@ def evaluate(
         Path | None,
         typer.Option(dir_okay=False, help="File for all figures, by image and class; an older one is replaced."),
     ] = None,
+    pixels: Pixels = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare a model's masks with the right ones, by the measures of the papers.
@@ -72,15 +74,19 @@ def evaluate(
     be read or does not fit its mask does not stop the others: it is named at the end, with the reason, and the exit
     code is 1.
     """
-    folder = data.expanduser().absolute()
-    if folder.is_dir() and not is_project(folder):
+    folder = Path(data).expanduser().absolute()
+    source: str | DatabaseProject = str(folder)
+    if not is_url(data) and folder.is_dir() and not is_project(folder):
+        if pixels is not None:
+            raise typer.BadParameter("--pixels is for projects in a database. Leave it out.")
         pairs, part = _pairs(folder, split)
         chosen: str | None = chosen_model(model or "nuclei").reference
     elif split is not None:
         raise typer.BadParameter("A project has no parts: what it kept apart is measured. Leave --split out.")
     else:
-        folder, pairs, part = existing_project(folder), [], None
-        chosen = _version_or_model(folder, model)
+        project, pairs, part = existing_project(data, pixels), [], None
+        chosen = _version_or_model(project, model)
+        source = project if isinstance(project, DatabaseProject) else str(project)
     options: dict[str, Any] = {"split": part, "tolerance": tolerance}
     if pictures is not None:
         from napari_medseg.trainer.pictures import open_picture_folder  # draws with libraries that are slow to import
@@ -93,7 +99,7 @@ def evaluate(
     with engine() as connection, bars() as progress:
         show = show_share(progress, "Evaluating")
         job = connection.submit(
-            "trainer", "napari_medseg.trainer.jobs:run_evaluation", str(folder), chosen, progress=show, **options
+            "trainer", "napari_medseg.trainer.jobs:run_evaluation", source, chosen, progress=show, **options
         )
         found = wait_for(job, "The evaluation was cancelled; nothing was changed.")
     if model is not None:
@@ -122,7 +128,7 @@ def _pairs(folder: Path, split: str | None) -> tuple[list[Pair], str | None]:
     return find_pairs(folder, part), part
 
 
-def _version_or_model(project: Path, model: str | None) -> str | None:
+def _version_or_model(project: Project, model: str | None) -> str | None:
     """What the engine takes for a version of the project, or for another model; None for the active one."""
     if model is None:
         return None

@@ -13,18 +13,22 @@ from napari_medseg.models.export import EXPORTS, check_not_the_image, export_mas
 from napari_medseg.models.formats import OpenedImage, open_image
 from napari_medseg.models.formats.kinds import content_kind
 from napari_medseg.models.reading import mask_on
-from napari_medseg.trainer.project import is_project
+from napari_medseg.trainer.project import is_project, is_url
 
 from .answering import AsJson, answer, clear_errors, note
 from .export_project import chosen_format, write_corrections
-from .naming import existing_project
+from .naming import Pixels, existing_project
 from .waiting import bars, show_share
 
 
 @clear_errors
 def export(
     data: Annotated[
-        Path, typer.Argument(metavar="PROJECT|MASK", help="A project's folder, or a mask: 0 is background.")
+        str,
+        typer.Argument(
+            metavar="PROJECT|MASK",
+            help="A project's folder, or the URL of its database; or a mask: 0 is background.",
+        ),
     ],
     out: Annotated[
         Path,
@@ -52,6 +56,7 @@ def export(
         list[str] | None, typer.Option(metavar="NUMBER=NAME", help="What a label is called; can be given repeatedly.")
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace files that are there already.")] = False,
+    pixels: Pixels = None,
     as_json: AsJson = False,
 ) -> None:
     """Write masks for other programs: DICOM SEG, NIfTI, OME-TIFF, COCO, GeoJSON, a table of measurements, ...
@@ -64,21 +69,24 @@ def export(
     A DICOM SEG holds the patient's name, ID and birth date, since the standard wants it. Nothing else does.
     """
     names = _names(label or [])
-    if _is_project(data):
+    if is_url(data) or _is_project(data):
         if image is not None or part:
             raise typer.BadParameter("A project has its images. Leave --image and --part out.")
-        write_corrections(data, out, key, images=images, names=names or None, replace=replace, as_json=as_json)
+        project = existing_project(data, pixels)
+        write_corrections(project, out, key, images=images, names=names or None, replace=replace, as_json=as_json)
         return
+    if pixels is not None:
+        raise typer.BadParameter("--pixels is for projects in a database. Leave it out.")
     if images:
         raise typer.BadParameter(f"--images is for projects, and '{data}' is none. Leave it out, or give a project.")
     if image is None:
         raise typer.BadParameter(
             f"'{data}' is no project, and a mask needs its image: give --image IMAGE, or the folder of a project."
         )
-    _export_mask(data, image, part, out, key, names=names, replace=replace, as_json=as_json)
+    _export_mask(Path(data), image, part, out, key, names=names, replace=replace, as_json=as_json)
 
 
-def _is_project(data: Path) -> bool:
+def _is_project(data: str) -> bool:
     try:
         return is_project(data)
     except OSError:

@@ -10,13 +10,17 @@ import typer
 
 from napari_medseg.models.export import EXPORTS, Export, export_of
 from napari_medseg.trainer.ledger import Ledger
+from napari_medseg.trainer.project import Project
 
 from .answering import answer, fail
 from .waiting import bars, show_share
 
+_NAMED = 3
+"""Cases that a sentence names; of more it gives the number."""
+
 
 def write_corrections(
-    project: Path,
+    project: Project,
     out: Path,
     key: str | None,
     *,
@@ -28,7 +32,7 @@ def write_corrections(
     """Write the newest masks of a project, as `trainer.project_export` does, and answer.
 
     Args:
-        project: its folder.
+        project: its folder, or its database.
         out: a folder, or one file for all cases.
         key: of the format; by default what fits each case.
         images: whether to write the images, too.
@@ -57,10 +61,13 @@ def write_corrections(
         "masks": {name: str(path) for name, path in done.masks.items()},
         "images": {name: str(path) for name, path in done.images.items()},
         "failed": [asdict(one) for one in done.failed],
+        "unplaced": done.unplaced,
     }
     said = f"{masks} mask{'s' * (masks != 1)}"
     said += f" and {written} image{'s' * (written != 1)}" if images else ""
     said += f" written to {out}."
+    if done.unplaced:
+        said += _without_place(done.unplaced)
     if done.failed:
         reasons = "\n".join(f"  {one.case}: {one.reason}" for one in done.failed)
         sentence = f"{said} These could not be written:\n{reasons}"
@@ -68,6 +75,17 @@ def write_corrections(
     if not images and not key:
         said += " The images are not among them; --images writes them, too."
     answer(value, as_json=as_json, text=said)
+
+
+def _without_place(cases: list[str]) -> str:
+    """A sentence on cases that were accepted before projects kept where they lie in the patient."""
+    several = len(cases) > 1
+    named = ", ".join(cases[:_NAMED]) + (f" and {len(cases) - _NAMED} more" if len(cases) > _NAMED else "")
+    return (
+        f" Where {named} {'lie' if several else 'lies'} in the patient is not in the project, as an older version "
+        f"accepted {'them' if several else 'it'}; the {'files say' if several else 'file says'} no place. Open "
+        f"{'such an' if several else 'the'} image and accept its mask once more, unchanged, to have its place kept."
+    )
 
 
 def _chosen_of_project(out: Path, key: str | None, *, images: bool) -> str:
@@ -80,7 +98,7 @@ def _chosen_of_project(out: Path, key: str | None, *, images: bool) -> str:
     chosen = chosen_format(out, key)
     if chosen.key in REFUSED:
         raise typer.BadParameter(
-            f"A project cannot be written as {chosen.title}: {REFUSED[chosen.key]}. Export it with --format ome-tiff, "
+            f"A project cannot be written as {chosen.title}: {REFUSED[chosen.key]}. Export it with --format nifti, "
             "and then each mask with --image."
         )
     if by_ending is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,12 +14,15 @@ from napari_medseg.trainer.ledger import Ledger
 from napari_medseg.trainer.records import ModelVersion
 
 from .answering import AsJson, answer, clear_errors
-from .naming import existing_project
+from .naming import Pixels, existing_project
 
 
 @clear_errors
 def models(
-    project: Annotated[Path | None, typer.Option(help="List the versions of this project, too.")] = None,
+    project: Annotated[
+        str | None, typer.Option(help="List the versions of this project, too: its folder, or the URL of its database.")
+    ] = None,
+    pixels: Pixels = None,
     as_json: AsJson = False,
 ) -> None:
     """List the models: what they were trained on, how large and how good they are."""
@@ -28,7 +30,7 @@ def models(
     found: dict[str, Any] = {"models": [asdict(card) | {"weights": card.has_weights} for card in cards]}
     versions, active = [], ""
     if project is not None:
-        with Ledger.open(existing_project(project)) as ledger:
+        with Ledger.open(existing_project(project, pixels)) as ledger:
             versions, active = ledger.models(), ledger.active()
         found |= {"versions": [_version(version) for version in versions], "active": active}
     answer(found, as_json=as_json)

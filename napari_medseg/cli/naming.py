@@ -3,24 +3,55 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 
 from napari_medseg.models.errors import ImageError, LedgerError
 from napari_medseg.models.image import MedicalImage
 from napari_medseg.models.reading import read_image
-from napari_medseg.trainer.project import is_project
+from napari_medseg.trainer.ledger import Ledger
+from napari_medseg.trainer.project import DatabaseProject, is_project, is_url
 
 from .answering import note
 
+Pixels = Annotated[
+    Path | None,
+    typer.Option(
+        file_okay=False,
+        help="Of a project in a database: the folder for its pixels, weights and checkpoints.",
+    ),
+]
+"""The option `--pixels` of all commands that take a project."""
 
-def existing_project(folder: Path) -> Path:
-    """The absolute path of a project that is there; commands that only read or learn make none.
+
+def named_project(given: str | Path, pixels: Path | None) -> Path | DatabaseProject:
+    """The project that a word on the command line stands for, whether or not it is there.
 
     Raises:
-        LedgerError: there is none in that folder.
+        typer.BadParameter: a database without a folder for pixels, or a folder with one.
     """
-    folder = folder.expanduser().absolute()
+    if is_url(given):
+        if pixels is None:
+            raise typer.BadParameter("A database holds no pixels. Give --pixels FOLDER, too.")
+        return DatabaseProject.at(str(given), pixels)
+    if pixels is not None:
+        raise typer.BadParameter(f"'{given}' is a folder, which holds its own pixels. Leave --pixels out.")
+    return Path(given).expanduser().absolute()
+
+
+def existing_project(given: str | Path, pixels: Path | None = None) -> Path | DatabaseProject:
+    """The same of a project that is there; commands that only read or learn make none.
+
+    Raises:
+        LedgerError: there is none.
+        typer.BadParameter: as `named_project`.
+    """
+    folder = named_project(given, pixels)
+    if isinstance(folder, DatabaseProject):
+        Ledger.open(folder, make=False).close()
+        return folder
     try:
         if is_project(folder):
             return folder

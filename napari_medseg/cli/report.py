@@ -10,23 +10,26 @@ import typer
 from napari_medseg.trainer.ledger import Ledger
 
 from .answering import AsJson, answer, clear_errors, fail
-from .naming import existing_project
+from .naming import Pixels, existing_project
 from .waiting import bars, show_share
 
 
 @clear_errors
 def report(
-    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.")],
+    project: Annotated[
+        str, typer.Argument(metavar="PROJECT", help="The project's folder, or the URL of its database.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--out",
             dir_okay=False,
-            help="Where the page (.html) goes; by default beside the project. An older page is replaced.",
+            help="Where the page (.html) goes; by default beside the project's folder. An older page is replaced.",
         ),
     ] = None,
     cases: Annotated[int, typer.Option(min=0, max=200, help="How many cases are shown in pictures.")] = 6,
+    pixels: Pixels = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a page that tells whether the loop pays off: what each case cost, the versions, and cases in pictures.
@@ -36,11 +39,12 @@ def report(
     """
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise typer.BadParameter(f"The page is HTML, and '{out.name}' does not end so; '{out.stem}.html' would work.")
-    folder = existing_project(project)
-    page = out.expanduser().absolute() if out else folder.with_name(f"{folder.name}-report.html")
+    place = existing_project(project, pixels)
     from napari_medseg.project_report import summary, write_project_report  # draws with libraries slow to import
 
-    with Ledger.open(folder) as ledger, bars() as progress:
+    with Ledger.open(place) as ledger, bars() as progress:
+        folder = ledger.folder
+        page = out.expanduser().absolute() if out else folder.with_name(f"{folder.name}-report.html")
         written = write_project_report(page, ledger, pictured=cases, progress=show_share(progress, "Reading the cases"))
     facts = written.facts
     value: dict[str, Any] = {

@@ -14,9 +14,21 @@ from napari.layers._multiscale_data import MultiScaleData
 from napari.utils.transforms import Affine
 
 from napari_medseg.models.geometry import Geometry
+from napari_medseg.models.itk_source import ItkSource
 from napari_medseg.models.label_store import LabelStore
+from napari_medseg.models.nifti_source import NiftiSource
 
-from ..image_layers import METADATA_KEY, channel_siblings, geometry_of, in_order, mask_layer_settings, noted_of
+from ..image_layers import (
+    METADATA_KEY,
+    axes_of,
+    channel_siblings,
+    geometry_of,
+    header_of,
+    in_order,
+    mask_layer_settings,
+    noted_of,
+    time_of,
+)
 from .level import Level
 
 Array = npt.NDArray[Any]
@@ -64,6 +76,7 @@ def part_images(layers: Sequence[Image], pixels: Sequence[Array], box: Box) -> l
             "shape": data.shape[: len(box)],
             "geometry": _part_geometry(layer, box),
             "origin": None,  # as it is shown
+            "header": _part_header(layer, box),
             "part_of": tuple((side.start, side.stop) for side in box),
             "source": source,
         }
@@ -85,6 +98,15 @@ def part_settings(layer: Image, box: Box) -> dict[str, Any]:
 def channels_of(image: Image, layers: Any) -> list[Image]:
     """All layers of a large image, in the order of its channels."""
     return in_order(image, channel_siblings(image, layers))
+
+
+def _part_header(layer: Image, box: Box) -> NiftiSource | ItkSource | None:
+    """Of some of the frames, time begins with the first of them."""
+    axes, header = axes_of(layer), header_of(layer)
+    if header is None or "T" not in axes:
+        return header
+    frames = box[axes.index("T")]
+    return header.from_frame(frames.start, frames.stop - frames.start, time_of(layer, axes)[0])
 
 
 def _part_geometry(layer: Image, box: Box) -> Geometry | None:

@@ -1,7 +1,9 @@
 import json
 
+import nibabel
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from napari_medseg.cli import app
@@ -32,6 +34,7 @@ def test_a_project_is_written_for_other_programs(medseg, project, tmp_path):
         "masks": {"case-0001": f"{out}/masks/case-0001.png", "case-0002": f"{out}/masks/case-0002.nii.gz"},
         "images": {"case-0001": f"{out}/images/case-0001.png", "case-0002": f"{out}/images/case-0002.nii.gz"},
         "failed": [],
+        "unplaced": [],
     }
     assert json.loads((out / "splits.json").read_text()) == {"train": ["case-0001"], "val": ["case-0002"]}
     for path in (path for path in out.rglob("*") if path.is_file()):
@@ -54,6 +57,28 @@ def run(*arguments):
     return CliRunner().invoke(app, ["export", *map(str, arguments)])
 
 
+def test_an_accepted_mask_lies_on_the_scan_that_it_is_of(project, tmp_path):
+    """A command accepts it and another one writes it; a file between them knows where the scan lies."""
+    turned = np.array([[0, 0, -2.0, 30], [-0.7, 0, 0, 20], [0, 0.9, 0, -10], [0, 0, 0, 1]])
+    scan = nibabel.Nifti1Image(np.arange(480, dtype=np.int16).reshape(6, 8, 10), turned)
+    nibabel.save(scan, tmp_path / "scan.nii.gz")
+    nibabel.save(nibabel.Nifti1Image((scan.get_fdata() > 300).astype(np.uint8), turned), tmp_path / "mask.nii.gz")
+    accepted = CliRunner().invoke(app, ["accept", *(str(tmp_path / f) for f in ("new", "scan.nii.gz", "mask.nii.gz"))])
+    assert accepted.exit_code == 0, accepted.output
+    assert run(tmp_path / "new", "-o", tmp_path / "out").exit_code == 0
+    written = nibabel.load(tmp_path / "out" / "masks" / "case-0001.nii.gz")
+    np.testing.assert_allclose(written.affine, scan.affine, atol=1e-6)
+    assert np.array_equal(np.asarray(written.dataobj), scan.get_fdata() > 300)
+
+
+def test_cases_of_an_older_project_are_said_to_have_no_place(project, tmp_path):
+    with Ledger.open(project) as ledger, ledger._database.writing() as session:
+        session.execute(sa.text("UPDATE correction SET place = NULL"))
+    ran = run(project, "-o", tmp_path / "out")
+    assert ran.exit_code == 0, ran.output
+    assert "Where case-0002 lies in the patient is not in the project" in " ".join(ran.output.split())
+
+
 def test_one_file_holds_all_cases_if_its_ending_says_so(project, tmp_path):
     ran = run(project, "-o", tmp_path / "all.coco.json", "--label", "1=bright")
     assert ran.exit_code == 0, ran.output
@@ -73,7 +98,7 @@ def test_without_images_it_says_how_to_get_them(project, tmp_path):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["-o", "out", "--format", "dicom-seg"], "ome-tiff"),
+        (["-o", "out", "--format", "dicom-seg"], "nifti"),
         (["-o", "out.nii.gz"], "one file"),
         (["-o", "out.csv", "--format", "coco"], "one file"),
         (["-o", "out.csv", "--images"], "one file"),

@@ -205,4 +205,6 @@ def test_a_volume_that_lies_somewhere_goes_through_the_whole_loop(
     until(lambda: again.state.accepted)
     with Ledger.open(again.state.project) as ledger:
         (record,) = ledger.corrections()
+        kept_place = ledger.load_image(record).geometry
     assert record.spacing == pytest.approx(SPACING)
+    np.testing.assert_array_equal(kept_place.affine, geometry_of(again.state.image).affine)

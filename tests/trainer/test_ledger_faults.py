@@ -16,6 +16,7 @@ from napari_medseg.models.durable import WriteError
 from napari_medseg.models.errors import LedgerError, MedSegError
 from napari_medseg.trainer import database
 from napari_medseg.trainer.ledger import Ledger
+from napari_medseg.trainer.schema import SCHEMA
 
 from ..full_disk import no_file_may_be_larger_than
 
@@ -65,7 +66,7 @@ class TestWhatIsNotAProject:
 
     def test_a_newer_project_is_left_as_it_is(self, project: Path) -> None:
         with sqlite3.connect(project / "ledger.sqlite") as connection:
-            connection.execute("UPDATE setting SET value = '2' WHERE key = 'schema'")
+            connection.execute("UPDATE setting SET value = ? WHERE key = 'schema'", [str(SCHEMA + 1)])
         connection.close()
         content = (project / "ledger.sqlite").read_bytes()
         with pytest.raises(LedgerError, match=r"newer napari-medseg.*Update"):

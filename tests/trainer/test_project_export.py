@@ -104,6 +104,7 @@ def test_the_folder_is_one_for_training_and_keeps_a_patient_on_one_side(ledger, 
     assert rows[0] | {"accepted": ""} == {
         "case": "case-0001", "group": "group-001", "split": "train", "correction": "1", "accepted": "",
         "seconds": "12.3", "edits": "5", "axes": "YX", "z": "", "y": "1.0", "x": "1.0", "unit": "pixel",
+        "place": "no",
     }  # fmt: skip
     assert rows[4]["group"] == "group-001"
     assert (rows[4]["z"], rows[4]["unit"]) == ("2.5", "mm")
