@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
+
+from .prompting_support import Hand
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
@@ -26,29 +28,23 @@ def drawing(panel: Any, discs: np.ndarray) -> Any:
 
 
 @pytest.fixture
-def drag(drawing: Any, qtbot: Any) -> Callable[..., None]:
+def drag(drawing: Any, until: Any) -> Callable[..., None]:
     """Draws with the left button over the canvas, from one (row, column) of the image to others.
 
     `held` is called before the button is released.
     """
-    canvas = drawing.controller.viewer.window._qt_viewer.canvas
-
-    def on_canvas(position: tuple[float, float]) -> QPoint:
-        camera = drawing.controller.viewer.camera
-        row, column = ((at - middle) * camera.zoom for at, middle in zip(position, camera.center[-2:], strict=True))
-        return QPoint(int(canvas.native.width() / 2 + column), int(canvas.native.height() / 2 + row))
+    hand = Hand(drawing, until)
 
     def draw(
         start: tuple[float, float], *further: tuple[float, float], held: Callable[[], object] = lambda: None
     ) -> None:
-        qtbot.mouseMove(canvas.native, on_canvas(start))
-        qtbot.mousePress(canvas.native, Qt.MouseButton.LeftButton, pos=on_canvas(start))
+        hand.press(start)
         for position in further:
             QApplication.processEvents()
-            qtbot.mouseMove(canvas.native, on_canvas(position))
+            hand.move(position)
         QApplication.processEvents()
         held()
-        qtbot.mouseRelease(canvas.native, Qt.MouseButton.LeftButton, pos=on_canvas(further[-1] if further else start))
+        hand.release(further[-1] if further else start)
         QApplication.processEvents()
 
     return draw

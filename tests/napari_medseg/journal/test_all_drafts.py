@@ -134,13 +134,10 @@ def test_sizes_are_said_in_words(size: int, said: str) -> None:
     assert in_bytes(size) == said
 
 
-def test_the_user_looks_at_them_and_removes_one(
-    left: list[Path], desks: Any, qtbot: Any, press: Any, answer: Any
-) -> None:
+def test_the_user_looks_at_them_and_removes_one(left: list[Path], desks: Any, press: Any, answer: Any) -> None:
     desk = desks()
     drafts = all_of(desk)
     dialog = DraftsDialog(None, drafts)
-    qtbot.addWidget(dialog)
     dialog.show()
     desk.rest()
     assert [dialog.list.topLevelItem(row).text(0) for row in range(2)] == ["20 x 50 px, not open", "image"]
