@@ -31,6 +31,7 @@ class PartsDialog(QDialog):
         self.titles.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.titles.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.titles.setMinimumSize(560, 220)
+        self.titles.setSpacing(1)  # lines lie close on Qt 6
         box = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel, self)
         self.open_button = box.button(QDialogButtonBox.StandardButton.Open)
         self.cancel_button = box.button(QDialogButtonBox.StandardButton.Cancel)

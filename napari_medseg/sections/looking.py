@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
@@ -26,7 +27,6 @@ class LookingSection(QWidget):
         self._state, self._looking = controller.state, controller.looking
         self.about = text(self, "about")
         self.about.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.about.setMinimumHeight(2 * self.about.fontMetrics().lineSpacing() + 4)  # two lines, without growing
         self.previous = button(
             self, "◀ Previous", f"Back to the doubtful place before ({PREVIOUS})", self._looking.previous
         )
@@ -53,6 +53,16 @@ class LookingSection(QWidget):
     def keys(self) -> dict[str, Callable[[], object]]:
         """What keys do at any time."""
         return {NEXT: self._looking.next, PREVIOUS: self._looking.previous}
+
+    def showEvent(self, event: Any) -> None:
+        """Qt's hook: leaves room for two lines, as most places take, so that nothing below moves from one to the next.
+
+        Not before: the letters have napari's size only now.
+        """
+        super().showEvent(event)
+        self.about.setText("\n")
+        self.about.setMinimumHeight(self.about.sizeHint().height())
+        self.about.setText(self._state.looking)
 
     def _begin_flashing(self) -> None:
         self._flashes = 0

@@ -31,6 +31,7 @@ class QueueSection(QWidget):
         self.cancel = button(self, "Cancel", "Stops; masks that are written stay", self._queue.cancel)
         self.bar, self.about = QProgressBar(self), text(self, "about")
         self.images = QListWidget(self)
+        self.images.setSpacing(1)
         self.images.setMaximumHeight(ROWS * (self.images.fontMetrics().height() + 6))
         self.images.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.previous = button(

@@ -183,6 +183,16 @@ def test_a_mask_made_of_prompts_alone_has_doubtful_places_too(open_panel: Any, p
     assert looks_at(panel, (75, 130))
 
 
+def test_a_place_that_takes_two_lines_moves_nothing_below_it(open_panel: Any, until: Any) -> None:
+    about = section(open_panel()).about
+    until(about.isVisible)
+    of_one_line = about.heightForWidth(400)
+
+    about.setText("3 of 19, in object 7:\nits border is uncertain.")
+
+    assert about.heightForWidth(400) == of_one_line
+
+
 def test_without_a_models_answer_it_says_why_there_is_nothing(open_panel: Any, until: Any) -> None:
     panel = open_panel()
     image = panel.controller.viewer.add_image(np.zeros((40, 40), np.uint8), name="image")
