@@ -2,13 +2,16 @@
 # make test   set up .venv with the test tools and run the whole suite
 # make lint   format, lint and types
 # make docs   take the screenshots of the user guide anew
-# each with QT=pyqt6 on Qt 6, in .venv-pyqt6
+# each with QT=pyqt5 on Qt 5, in .venv-pyqt5
 
 PYTHON ?= python3
-QT ?= pyqt5
-VENV := .venv$(if $(filter-out pyqt5,$(QT)),-$(QT))
+QT ?= pyqt6
+VENV := .venv$(if $(filter-out pyqt6,$(QT)),-$(QT))
 BIN := $(VENV)/bin
 DISPLAY_OR_VIRTUAL = $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1100x24")
+
+# QtPy would take PyQt5 wherever it finds both.
+export QT_API := $(QT)
 
 # uv leaves compiling to the first import; unless that is kept, each process compiles PyTorch again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -55,7 +58,7 @@ docs: $(VENV)/ready-$(QT)-test
 	for script in docs/screenshots_*.py; do $(DISPLAY_OR_VIRTUAL) $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf .venv .venv-pyqt6 build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-pyqt5 build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # By uv, for which PyTorch's gigabytes are less work than for pip. Where it gets nothing, as from an
 # index that only pip knows, pip does it.
