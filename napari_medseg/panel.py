@@ -23,6 +23,7 @@ from .guidance import next_step
 from .layer_keys import LayerKeys
 from .sections.binding import follow, text
 from .sections.correct import CorrectSection
+from .sections.dress import dress
 from .sections.export import ExportSection
 from .sections.folding import Folding
 from .sections.history import REDO_KEYS, UNDO_KEYS, HistoryRow
@@ -47,14 +48,6 @@ if TYPE_CHECKING:
 
 POLL = 1000
 """Milliseconds between two looks at whether another window or a command has changed the project."""
-
-STYLE = """
-#hint { font-weight: bold; }
-#problem { background: #7a2e2e; color: white; border-radius: 4px; padding: 6px; }
-#notice { background: #2e5a4a; color: white; border-radius: 4px; padding: 6px; }
-Folding > QPushButton { text-align: left; border: none; background: transparent; font-weight: bold; padding: 2px; }
-#about, #progress, #status { color: #a9b0b7; }
-"""
 
 
 class Courier(QObject):
@@ -189,7 +182,11 @@ class MedSegPanel(QWidget):
         layout.addWidget(self.history)
         layout.addWidget(self.status)
         self.setMinimumWidth(340)
-        self.setStyleSheet(STYLE)
+        self.controller.viewer.events.theme.connect(self._dress)
+        self._dress()
+
+    def _dress(self) -> None:
+        self.setStyleSheet(dress(self.controller.viewer.theme))
 
     def _bind_keys(self) -> None:
         controller = self.controller
