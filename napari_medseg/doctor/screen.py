@@ -14,7 +14,7 @@ from typing import Any
 from .child import Answer, ask
 from .finding import Finding, fine, note, wrong
 
-_INSTALL = 'python -m pip install "napari-medseg[pyqt5]"'
+_INSTALL = 'python -m pip install "napari-medseg[pyqt6]"'
 
 _MISLEADING = ("QT_PLUGIN_PATH", "QT_QPA_PLATFORM", "QT_QPA_PLATFORM_PLUGIN_PATH")
 """Variables that lead Qt elsewhere; OpenCV's packages set some of them."""
