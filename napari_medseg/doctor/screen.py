@@ -183,11 +183,12 @@ def _qt_details(binding: Mapping[str, Any], qt: Mapping[str, Any]) -> dict[str, 
 
 def _missing_libraries(binding: str, errors: str) -> list[str]:
     """What the platform plugin of X11 needs and the system has not."""
-    package = find_spec(binding)
-    if sys.platform != "linux" or package is None or not package.submodule_search_locations:
+    if sys.platform != "linux":
         return []
     missing = {f"{name}.so.0" for name in re.findall(r"\b(libxcb-cursor)", errors)}
-    for plugin in Path(package.submodule_search_locations[0]).glob("Qt*/plugins/platforms/libqxcb.so"):
+    package = find_spec(binding)
+    folders = package.submodule_search_locations or () if package else ()
+    for plugin in (file for folder in folders for file in Path(folder).glob("Qt*/plugins/platforms/libqxcb.so")):
         try:
             command = ["ldd", str(plugin)]
             needs = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout  # noqa: S603
