@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 
@@ -61,6 +62,7 @@ def of_project(place: ProjectPlace, seconds: float) -> Iterator[Finding]:
     """
     with contextlib.ExitStack() as stack:
         opened: list[Ledger] = []
+        begun = time.time()  # what is done in the project from now on is not in the copy of its ledger
         yield from findings_of("The ledger", partial(_opening, place, stack, opened), 2 * seconds)
         checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
             ("The project's folder", partial(room.folders, {"the project": place.folder})),
@@ -70,8 +72,8 @@ def of_project(place: ProjectPlace, seconds: float) -> Iterator[Finding]:
             checks = [
                 ("The pixels of the project", partial(project_files.pixels, opened[0], seconds)),
                 ("The versions of the model", partial(project.versions, opened[0], seconds)),
-                ("Fine-tunings", partial(project.fine_tuning, opened[0])),
-                ("Other files of the project", partial(project_files.others, opened[0])),
+                ("Fine-tunings", partial(project.fine_tuning, opened[0], begun)),
+                ("Other files of the project", partial(project_files.others, opened[0], begun)),
                 *checks,
             ]
         for title, check in checks:

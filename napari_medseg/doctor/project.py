@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from napari_medseg.models.cards import find_card, read_card
@@ -153,16 +152,17 @@ def versions(opened: Ledger, seconds: float) -> Iterator[Finding]:
         yield fine(f"The model is there: {made}active is {active}.", details=details)
 
 
-def fine_tuning(opened: Ledger) -> Iterator[Finding]:
+def fine_tuning(opened: Ledger, begun: float) -> Iterator[Finding]:
     """Whether one was cut short.
 
     Args:
         opened: the project, as far as it is only read.
+        begun: when it was opened, in s as `time.time` has it: a copy does not hear of later beats.
     """
     job = opened.unfinished_job()
     if job is None:
         return
-    silent = (datetime.now(UTC) - job.updated).total_seconds()
+    silent = begun - job.updated.timestamp()
     details = {"state": job.state, "done": f"{job.progress:.0%}", "begun": f"{job.created:%Y-%m-%d %H:%M} UTC"}
     if silent <= BEATS:
         yield fine(f"A fine-tuning is under way ({job.progress:.0%}).", details=details)

@@ -20,7 +20,7 @@ from ..sizes import in_bytes
 from .finding import Finding, fine, note, wrong
 
 _YOUNG = 300.0
-"""Seconds: a file that is no older may be of a correction that is being accepted at this moment."""
+"""Seconds: a file that is no older when the ledger is copied may be of a correction that is just being accepted."""
 
 _OURS = {NAME, *(f"{NAME}{ending}" for ending in (*LOGS, "-shm")), "objects", "versions", "jobs", DRAFTS, LARGE}
 """What lies in the folder of a project."""
@@ -75,15 +75,16 @@ def pixels(opened: Ledger, seconds: float) -> Iterator[Finding]:
         yield fine(_all_whole(len(cases)), details=details)
 
 
-def others(opened: Ledger) -> Iterator[Finding]:
+def others(opened: Ledger, begun: float) -> Iterator[Finding]:
     """What lies in the folder that nothing refers to.
 
     Args:
         opened: the project, as far as it is only read.
+        begun: when it was opened, in s as `time.time` has it: a copy does not know what was accepted since.
     """
     known = {key for record in opened.corrections(all=True) for _, key in _keys(record)}
     versions = {version.name for version in opened.models()}
-    folder, before = opened.folder, time.time() - _YOUNG
+    folder, before = opened.folder, begun - _YOUNG
     unused = [
         *(path for path in folder.glob("objects/??/*.tif") if path.stem not in known),
         *(path for path in folder.glob("versions/*.safetensors") if path.stem not in versions),

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from napari_medseg.cli import app
 from napari_medseg.doctor import project_files
-from napari_medseg.doctor.project import versions
+from napari_medseg.doctor.project import fine_tuning, versions
 from napari_medseg.editing.holding import held, let_go
 from napari_medseg.editing.journal_file import MAGIC, framed
 from napari_medseg.trainer.ledger import Ledger
@@ -231,6 +231,28 @@ def test_files_that_belong_to_nothing_are_counted_and_named_only_if_asked_for(pr
     assert "1 file or folder" in told(answer, "note")
     assert "Eisenbart" not in json.dumps(answer)
     assert "Eisenbart.nii" in json.dumps(look(project, "--verbose", code=0))
+
+
+def test_what_was_accepted_while_it_looked_for_long_does_not_belong_to_nothing(project):
+    begun = time.time() - 3600
+    with ledger_copy(project) as copy, copy.ledger() as ledger:
+        with Ledger.open(project) as window:
+            window.add(np.eye(40, dtype=np.uint8), np.eye(40, dtype=np.uint8))
+        for path in project.glob("objects/??/*.tif"):
+            os.utime(path, (begun + 600, begun + 600))
+        (found,) = project_files.others(ledger, begun)
+    assert found.state == "fine"
+
+
+def test_a_fine_tuning_that_goes_on_while_it_looks_for_long_was_not_cut_short(project):
+    with Ledger.open(project) as ledger:
+        ledger.update_job(ledger.start_job("nuclei", {}).id, state="running", progress=0.4)
+    with sqlite3.connect(project / "ledger.sqlite") as connection:
+        connection.execute("UPDATE job SET updated = datetime('now', '-1 hours')")
+    connection.close()
+    with ledger_copy(project) as copy, copy.ledger() as ledger:
+        (found,) = fine_tuning(ledger, time.time() - 3600)
+    assert found.state == "fine"
 
 
 def test_what_it_says_names_no_patient(project):
