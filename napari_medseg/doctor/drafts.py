@@ -34,6 +34,8 @@ def drafts(project: Path, seconds: float) -> Iterator[Finding]:
     for path in found:
         if path not in working and time.monotonic() < end:
             records, read = _read(path)
+            if is_in_work(path) or not path.exists():  # a window has just gone on with it, or it was accepted
+                continue
             if not records:
                 unreadable.append(path.name)
             elif read < found[path][1]:

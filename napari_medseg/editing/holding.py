@@ -18,6 +18,10 @@ else:
     import fcntl
 
 
+_PATIENCE = 0.1
+"""Seconds: who only looks whether a lock is held has it for a moment, see `is_held` and `is_in_work`."""
+
+
 def lock_of(path: Path) -> FileLock:
     """The lock of a draft, not held yet."""
     return FileLock(path.with_suffix(".lock"), thread_local=False)  # read in one thread, written by another
@@ -34,7 +38,7 @@ def hold(lock: FileLock) -> None:
         folder = Path(lock.lock_file).parent
         make_folder(folder)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=_PATIENCE, poll_interval=0.02)
         except Timeout:
             raise  # an OSError, too
         except OSError:

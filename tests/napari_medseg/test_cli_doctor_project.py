@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_medseg.cli import app
-from napari_medseg.doctor import project_files
+from napari_medseg.doctor import drafts, project_files
 from napari_medseg.doctor.project import fine_tuning, versions
 from napari_medseg.editing.holding import held, let_go
 from napari_medseg.editing.journal_file import MAGIC, framed
@@ -292,6 +292,24 @@ def test_masks_that_were_not_accepted_are_counted_with_age_and_size(project):
 def test_a_mask_that_cannot_be_read_any_more_is_wrong(project):
     draft(project, "a", b"no draft at all")
     assert "1 of 1 masks that were not accepted cannot be read" in told(look(project), "wrong")
+
+
+def test_a_mask_that_is_accepted_while_it_looks_is_not_one_that_cannot_be_read(project, monkeypatch):
+    read = drafts._read
+    monkeypatch.setattr(drafts, "_read", lambda path: (path.unlink(), read(path))[1])
+    draft(project, "a", MAGIC + framed(b"x"))
+    (found,) = drafts.drafts(project, seconds=10)
+    assert found.state == "fine"
+
+
+def test_a_window_gets_its_mask_though_somebody_looks_at_that_moment(project, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    path = draft(project, "a", MAGIC + framed(b"x"))
+    path.with_suffix(".lock").write_bytes(b"")
+    with path.with_suffix(".lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        monkeypatch.setattr(time, "sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))  # who looks has seen it
+        let_go(held(path), path)
 
 
 def test_a_mask_of_a_large_image_that_nobody_finds_is_wrong(project):
