@@ -15,10 +15,14 @@ from napari_medseg.models.errors import ImageError, LedgerError
 from napari_medseg.models.geometry import Geometry
 from napari_medseg.models.image import Array, MedicalImage
 from napari_medseg.models.itk_source import ItkSource
-from napari_medseg.models.nifti_source import NiftiSource
+from napari_medseg.models.nifti_source import FIELDS, NiftiSource
 from napari_medseg.models.units import NO_TIME
 
 from .records import CorrectionRecord
+
+
+_LENGTHS = {"pixdim": (8,), "srow_x": (4,), "srow_y": (4,), "srow_z": (4,)}
+"""Shapes of the fields of a NIfTI header that are no single numbers."""
 
 
 def place_of(image: MedicalImage) -> dict[str, Any]:
@@ -44,16 +48,16 @@ def image_of(record: CorrectionRecord, data: Array) -> MedicalImage:
     image = MedicalImage(data, record.axes, record.spacing, record.unit)
     place = record.place or {}
     try:
-        time = place.get("time", (1.0, NO_TIME))
+        step, unit = place.get("time", (1.0, NO_TIME))
         return replace(
             image,
-            geometry=Geometry(place["affine"], tuple(place["flipped"])) if "affine" in place else None,
+            geometry=_geometry(place) if "affine" in place else None,
             origin=tuple(place.get("origin", ())),
-            time_step=time[0],
-            time_unit=time[1],
+            time_step=step,
+            time_unit=unit,
             header=_source(place["header"]) if "header" in place else None,
         )
-    except (ImageError, LookupError, TypeError, ValueError) as error:
+    except (ImageError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise LedgerError(
             f"Where the image of correction {record.id} lies is damaged in this project's ledger. Its pixels and its "
             "mask are there all the same; accept the image and its mask again, or restore the ledger from a copy."
@@ -84,6 +88,11 @@ def on_grid(image: MedicalImage, spacing: Sequence[float] | None, geometry: Geom
     return replace(image, geometry=placed.spaced(in_mm, lengths))
 
 
+def _geometry(place: Mapping[str, Any]) -> Geometry:
+    z, y, x = map(bool, place["flipped"])
+    return Geometry(place["affine"], (z, y, x))
+
+
 def _words(header: NiftiSource | ItkSource) -> dict[str, Any]:
     if isinstance(header, ItkSource):
         return {"format": "itk", "unit": header.unit, "begin": _finite(header.begin)}
@@ -94,8 +103,10 @@ def _words(header: NiftiSource | ItkSource) -> dict[str, Any]:
 def _source(words: Mapping[str, Any]) -> NiftiSource | ItkSource:
     if words["format"] == "itk":
         return ItkSource(str(words["unit"]), float(words["begin"]))
-    fields = {name: _array(kind, numbers) for name, (kind, numbers) in words["fields"].items()}
-    return NiftiSource(tuple(words["shape"]), fields, int(words["version"]))
+    fields = {name: _array(*words["fields"][name]) for name in FIELDS}
+    if any(fields[name].shape != _LENGTHS.get(name, ()) for name in FIELDS):
+        raise ValueError("a field of the header has another length")
+    return NiftiSource(tuple(map(int, words["shape"])), fields, int(words["version"]))
 
 
 def _numbers(value: Array) -> Any:
@@ -111,4 +122,4 @@ def _finite(number: float) -> float | str:
 
 def _array(kind: str, numbers: Any) -> Array:
     plain = [float(one) if isinstance(one, str) else one for one in np.ravel(np.array(numbers, dtype=object))]
-    return np.array(plain, dtype=kind).reshape(np.shape(numbers))
+    return np.array(plain, dtype=str(kind)).reshape(np.shape(numbers))

@@ -1,7 +1,9 @@
 """Cases that leave a project lie where the file did that was opened: world coordinates, as other programs read them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -275,9 +277,21 @@ class TestAdding:
             np.testing.assert_array_equal(again.fields[field], value)
             assert again.fields[field].dtype == value.dtype
 
-    def test_a_place_that_is_damaged_in_the_ledger_is_an_error_for_people(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            {"affine": [[0.0] * 4] * 4},
+            {"flipped": [True]},
+            {"time": 3},
+            {"header": {"format": "nifti", "shape": ["x"], "fields": {}, "version": 1}},
+            {"header": {"format": "nifti", "shape": [6, 5, 4], "fields": [], "version": 1}},
+            {"header": {"format": "itk", "unit": "mm", "begin": {}}},
+            ["no place"],
+        ],
+    )
+    def test_a_place_that_is_damaged_in_the_ledger_is_an_error_for_people(self, tmp_path: Path, damage: Any) -> None:
         with Ledger.open(tmp_path / "project") as ledger:
             record = ledger.add(self.IMAGE, self.IMAGE > 9, geometry=self.GEOMETRY)
-            record.place["affine"] = [[0.0] * 4] * 4
+            record = replace(record, place=record.place | damage if isinstance(damage, dict) else damage)
             with pytest.raises(LedgerError, match=r"correction 1 lies is damaged.*accept the image"):
                 ledger.load_image(record)
