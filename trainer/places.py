@@ -20,7 +20,6 @@ from napari_medseg.models.units import NO_TIME
 
 from .records import CorrectionRecord
 
-
 _LENGTHS = {"pixdim": (8,), "srow_x": (4,), "srow_y": (4,), "srow_z": (4,)}
 """Shapes of the fields of a NIfTI header that are no single numbers."""
 
