@@ -117,7 +117,8 @@ class Ledger:
     ) -> CorrectionRecord:
         """Accept a mask for an image. On return both are on the disk, whatever happens next.
 
-        Another mask for an image that is there already supersedes the earlier one, which is kept.
+        Another mask for an image that is there already supersedes the earlier one, which is kept. An image that says
+        no place, on the same grid, has the one that is known of it.
 
         Args:
             image: (..., Y, X) or (..., Y, X, C). A `MedicalImage` has its place and its time kept, too.
@@ -153,6 +154,8 @@ class Ledger:
         )
         with self._database.writing() as session:
             earlier = _latest_of(session, row.image)
+            if earlier is not None and not row.place and _grid(earlier) == _grid(row):
+                row.place = earlier.place or {}
             if earlier is not None and _same(earlier, row):
                 raise AlreadyAccepted(CorrectionRecord.of(earlier))
             row.group = self._group(group, row.image) if earlier is None else earlier.group
@@ -337,10 +340,10 @@ def _latest_of(session: Session, image_key: str) -> Correction | None:
     return session.scalar(query.limit(1))
 
 
-def _same(earlier: Correction, row: Correction) -> bool:
-    """The same mask on the same grid; another spacing changes what is measured, so it is worth a row.
+def _grid(row: Correction) -> tuple[str, list[float], str]:
+    return row.axes, row.spacing, row.unit
 
-    So is a place that is not the one that is known; who says none takes none away.
-    """
-    known = (earlier.mask, earlier.axes, earlier.spacing, earlier.unit)
-    return known == (row.mask, row.axes, row.spacing, row.unit) and (not row.place or row.place == earlier.place)
+
+def _same(earlier: Correction, row: Correction) -> bool:
+    """The same mask on the same grid at the same place; another spacing or place changes what is measured or written."""
+    return (earlier.mask, _grid(earlier), earlier.place or {}) == (row.mask, _grid(row), row.place)

@@ -264,6 +264,15 @@ class TestAdding:
                 assert known.value.record == placed
             assert ledger.corrections() == [placed]
 
+    def test_another_mask_of_an_image_that_says_no_place_lies_where_the_image_is_known_to_lie(
+        self, tmp_path: Path
+    ) -> None:
+        bare = MedicalImage(self.IMAGE, "ZYX", self.GEOMETRY.spacing, "mm")
+        with Ledger.open(tmp_path) as ledger:
+            placed = ledger.add(bare, self.IMAGE > 9, geometry=self.GEOMETRY)
+            assert ledger.add(bare, self.IMAGE > 8).place == placed.place
+            assert ledger.add(bare, self.IMAGE > 8, spacing=(1.0, 2.0, 3.0)).place == {}
+
     def test_a_broken_header_is_kept_and_the_case_with_it(self, tmp_path: Path) -> None:
         """JSON has no NaN, and PostgreSQL refuses it."""
         file = nifti(tmp_path, AXES["RAS"])
