@@ -345,5 +345,5 @@ def _grid(row: Correction) -> tuple[str, list[float], str]:
 
 
 def _same(earlier: Correction, row: Correction) -> bool:
-    """The same mask on the same grid at the same place; another spacing or place changes what is measured or written."""
+    """The same mask on the same grid and at the same place, another one of which changes what is written of it."""
     return (earlier.mask, _grid(earlier), earlier.place or {}) == (row.mask, _grid(row), row.place)
