@@ -25,19 +25,27 @@ class DatabaseProject:
     @classmethod
     def at(cls, url: str, pixels: Path) -> DatabaseProject:
         """The same wherever it is opened: places on this computer are made absolute."""
+        project = cls(url, pixels.expanduser().absolute())
+        if project.file is None or project.parsed is None:
+            return project
+        return cls(project.parsed.set(database=str(project.file)).render_as_string(hide_password=False), project.pixels)
+
+    @property
+    def parsed(self) -> sa.URL | None:
+        """The address in its parts; None for what is none, which is said when it is opened."""
         try:
-            parsed = sa.make_url(url)
+            return sa.make_url(self.url)
         except sa.exc.ArgumentError:
-            parsed = None  # which is said when it is opened
-        if parsed is not None and (file := sqlite_file(parsed)) is not None:
-            url = parsed.set(database=str(file)).render_as_string(hide_password=False)
-        return cls(url, pixels.expanduser().absolute())
+            return None
+
+    @property
+    def file(self) -> Path | None:
+        """Of an SQLite database, see `sqlite_file`."""
+        return None if self.parsed is None else sqlite_file(self.parsed)
 
     def __repr__(self) -> str:
-        try:
-            return sa.make_url(self.url).render_as_string(hide_password=True)
-        except sa.exc.ArgumentError:
-            return "the address of a database"
+        parsed = self.parsed
+        return "the address of a database" if parsed is None else parsed.render_as_string(hide_password=True)
 
 
 Project = str | Path | DatabaseProject

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -18,10 +17,11 @@ from rich.text import Text
 from napari_medseg.doctor.finding import FINE, NOTE, WRONG, Finding
 from napari_medseg.doctor.subject import NAMES, ProjectPlace
 from napari_medseg.models.errors import LedgerError
-from napari_medseg.trainer.project import default_project, is_project
+from napari_medseg.trainer.project import DatabaseProject, default_project, is_project
 
 from .answering import AsJson, answer, clear_errors
 from .display import has_display
+from .naming import Pixels, named_project
 
 STYLES = {FINE: "green", NOTE: "yellow", WRONG: "bold red"}
 
@@ -38,7 +38,7 @@ def doctor(
             help="A project's folder, or the address of its database; by default your own project, if there is one.",
         ),
     ] = None,
-    pixels: Annotated[Path | None, typer.Option(help="With the address of a database: the project's folder.")] = None,
+    pixels: Pixels = None,
     only: Annotated[list[str] | None, typer.Option(help=f"Look at this alone: {', '.join(NAMES)}.")] = None,
     patience: Annotated[
         float, typer.Option(min=1, help="Seconds for each step; after twice as many it is given up.")
@@ -84,32 +84,24 @@ def _sections(chosen: list[str], place: ProjectPlace | None, patience: float) ->
             yield "project", "project", finding
 
 
-def _place(project: str | None, pixels: Path | None) -> ProjectPlace | None:
+def _place(given: str | None, pixels: Path | None) -> ProjectPlace | None:
     """Where the project is; None if none was given and the user has none.
 
     Raises:
         LedgerError: there is no such folder.
+        typer.BadParameter: as `named_project`.
     """
-    if project is None:
+    if given is None and pixels is None:
         own = default_project().absolute()
         return ProjectPlace(own) if is_project(own) else None
-    if "://" not in project:
-        folder = Path(project).expanduser().absolute()
-        if not folder.is_dir():
-            raise LedgerError(
-                f"There is no folder '{folder}'. `medseg accept` makes a project with its first correction."
-            )
-        return ProjectPlace(folder)
-    try:
-        sa.make_url(project)
-    except sa.exc.ArgumentError as error:
-        raise typer.BadParameter("This is not the address of a database, such as postgresql+psycopg://...") from error
-    if pixels is None:
-        raise typer.BadParameter("A project in a database has a folder, too: name it with --pixels.")
-    folder = pixels.expanduser().absolute()
-    if not folder.is_dir():
-        raise LedgerError(f"There is no folder '{folder}'. Give the one that holds the project's pixels.")
-    return ProjectPlace(folder, project)
+    project = named_project(given or default_project(), pixels)
+    if isinstance(project, DatabaseProject):
+        place, remedy = ProjectPlace(project.pixels, project.url), "Give the one that holds the project's pixels."
+    else:
+        place, remedy = ProjectPlace(project), "`medseg accept` makes a project with its first correction."
+    if not place.folder.is_dir():
+        raise LedgerError(f"There is no folder '{place.folder}'. {remedy}")
+    return place
 
 
 def _conclude(found: list[Section], console: Console, *, verbose: bool, as_json: bool) -> None:

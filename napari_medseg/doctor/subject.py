@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from napari_medseg.trainer.ledger_copy import NAME
+from napari_medseg.trainer.project import DatabaseProject
 
 NAMES = ("packages", "plugin", "weights", "room", "screen", "devices", "engine", "project")
 """What can be asked for alone, in the order in which it is looked at."""
@@ -27,8 +26,5 @@ class ProjectPlace:
 
     @property
     def file(self) -> Path | None:
-        """SQLite's file; None if the database is on a server."""
-        if not self.url:
-            return self.folder / NAME
-        url = sa.make_url(self.url)
-        return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+        """SQLite's file; None of a database on a server, and of what is no address."""
+        return DatabaseProject(self.url, self.folder).file if self.url else self.folder / NAME

@@ -82,6 +82,8 @@ def test_wrong_use_ends_with_2(tmp_path):
         ["--patience", "0"],
         ["sqlite:///x.sqlite"],
         ["nonsense://x y", "--pixels"],
+        [str(tmp_path), "--pixels", str(tmp_path)],
+        ["--pixels", str(tmp_path)],
     ):
         assert run(*arguments).exit_code == 2, arguments
 

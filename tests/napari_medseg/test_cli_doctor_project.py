@@ -339,6 +339,8 @@ def test_a_project_in_a_database_is_looked_at_and_none_is_made(project, tmp_path
     url = f"sqlite:///{project}/ledger.sqlite"
     ran = CliRunner().invoke(app, ["doctor", url, "--pixels", str(project), "--only", "project"])
     assert (ran.exit_code, "3 cases" in ran.output) == (0, True), ran.output
+    ran = CliRunner().invoke(app, ["doctor", "non-sense://x y", "--pixels", str(project), "--only", "project"])
+    assert (ran.exit_code, "not the address of a database" in " ".join(ran.output.split())) == (1, True), ran.output
     server = "postgresql+psycopg://doctor:secret@127.0.0.1:1/none"
     ran = CliRunner().invoke(app, ["doctor", server, "--pixels", str(project), "--only", "project"])
     assert (ran.exit_code, "secret" in ran.output) == (1, False), ran.output
