@@ -109,3 +109,25 @@ def test_an_object_that_is_gone_or_was_only_picked_does_not_count(prompted: bool
         work.on(()).answers.clear()
     sizes.add(work, Labels(pixels))
     assert sizes.of(1, True, EMPTY) is None
+
+
+def test_an_object_that_is_undone_and_redone_counts_once_and_not_at_all_once_it_is_gone() -> None:
+    sizes, (work, pixels) = seen(40), done(12)
+    for _ in range(LAST):
+        sizes.add(work, Labels(pixels))
+    assert sizes.of(1, True, EMPTY) == (12, 40)
+    sizes.add(work, Labels(np.zeros_like(pixels)))
+    assert sizes.of(1, True, EMPTY) == (40, 40)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (3, 64, 64)])
+def test_an_object_whose_mask_was_given_another_shape_is_gone(shape: tuple[int, ...]) -> None:
+    sizes, (work, _) = SizesSeen(), done(12)
+    sizes.add(work, Labels(np.ones(shape, np.uint8)))
+    assert sizes.of(1, True, EMPTY) is None
+
+
+def test_pixels_without_a_size_say_nothing_of_an_objects() -> None:
+    layer = Labels(np.zeros((9, 9), np.uint8))
+    layer.scale = (0, 0)
+    assert seen(12).of(1, True, layer) is None
