@@ -79,14 +79,14 @@ def ledger(copy: LedgerCopy) -> Iterator[Finding]:
             "Update MedSeg to open it: python -m pip install --upgrade napari-medseg",
             details=details,
         )
-    elif form < SCHEMA:
-        yield note(
-            f"The project was written by an older MedSeg (form {form}; this one writes {SCHEMA}).",
-            "Copy the folder of the project before you open it; older versions may not open it afterwards.",
-            details=details,
-        )
     else:
-        yield from _contents(copy, details)
+        if form < SCHEMA:
+            yield note(
+                f"The project was written by an older MedSeg (form {form}; this one writes {SCHEMA}).",
+                "Copy the folder of the project before you open it; older versions may not open it afterwards.",
+                details=details,
+            )
+        yield from _contents(copy, details)  # only the copy is brought up to date
 
 
 def _contents(copy: LedgerCopy, details: dict[str, str | int | None]) -> Iterator[Finding]:

@@ -147,12 +147,24 @@ def test_a_folder_without_a_project_is_wrong_and_none_at_all_is_an_error(tmp_pat
     assert "There is no folder" in json.loads(ran.stdout)["error"]
 
 
-@pytest.mark.parametrize(("form", "state", "code", "words"), [(99, "wrong", 1, "newer"), (0, "note", 0, "older")])
-def test_a_project_of_another_version_of_the_program_is_told(project, form, state, code, words):
+def test_a_project_of_a_newer_version_of_the_program_is_told(project):
     with sqlite3.connect(project / "ledger.sqlite") as connection:
-        connection.execute("UPDATE setting SET value = ? WHERE key = 'schema'", (str(form),))
+        connection.execute("UPDATE setting SET value = '99' WHERE key = 'schema'")
     connection.close()
-    assert f"{words} MedSeg (form {form}" in told(look(project, code=code), state)
+    assert "newer MedSeg (form 99" in told(look(project), "wrong")
+
+
+def test_a_project_of_an_older_version_of_the_program_is_told_and_looked_at_all_the_same(project):
+    mask = objects(project, 0, "mask")
+    with sqlite3.connect(project / "ledger.sqlite") as connection:
+        connection.execute("ALTER TABLE correction DROP COLUMN place")
+        connection.execute("UPDATE setting SET value = '1' WHERE key = 'schema'")
+    connection.close()
+    answer = look(project, code=0)
+    assert "older MedSeg (form 1" in told(answer, "note")
+    assert "all 3 cases are there and whole" in told(answer, "fine")
+    mask.unlink()
+    assert "1 of 3 cases" in told(look(project), "wrong")
 
 
 KILLED = """
