@@ -28,4 +28,5 @@ def mistaken(before: Proposal, newest: Prompt) -> bool:
     if not (0 <= row < before.mask.shape[0] and 0 <= column < before.mask.shape[1] and before.mask[row, column]):
         return False
     depths, step = depths_of(before)
-    return bool(depths[row // step + 1, column // step + 1] >= DEEP * depths.max())
+    depth = depths[row // step + 1, column // step + 1]
+    return bool(depth > 0 and depth >= DEEP * depths.max())

@@ -40,6 +40,11 @@ def test_no_other_prompt_says_so() -> None:
     assert not mistaken(Proposal.nothing(()), Point((200, 200), positive=False))
 
 
+def test_a_line_too_thin_to_have_a_depth_says_nothing() -> None:
+    line = Proposal.of(np.eye(2 * COARSE, dtype=bool)[::-1], ())
+    assert not mistaken(line, Point((COARSE, COARSE - 1), positive=False))
+
+
 @given(st.integers(0, SHAPE[0] - 1), st.integers(0, SHAPE[1] - 1))
 def test_whether_another_thing_is_meant_hangs_on_the_depth_of_the_click_alone(row: int, column: int) -> None:
     away = float(np.hypot(row - 200, column - 200))
