@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,15 +89,20 @@ def test_a_window_that_ignores_ctrl_c_can_stop_the_command_all_the_same(
 ) -> None:
     monkeypatch.setattr(all_masks, "PATIENCE", 1000.0)  # so that it ends because it was asked to
     monkeypatch.setattr(all_masks, "LOOK", 0.01)
-    for number in range(20):
-        iio.imwrite(folder / f"{number}.png", discs)
+    iio.imwrite(folder / "0.png", discs)
+    for number in range(1, 60):
+        os.link(folder / "0.png", folder / f"{number}.png")
+    masks = folder.with_name("ward 7 masks")
     desk.choose(folder)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a window that a shell started in its background
     try:
         desk.queue.start()
         command = command_of(desk, folder)
-        desk.until(lambda: sum(queued.done for queued in desk.state.queue) > 1)
+        while len(list(masks.glob("*.png"))) < 2:  # on the disk: the window may come to know when all are there
+            assert command.is_running()
+            time.sleep(0.001)
         command.suspend()  # or it might be done before it is asked
+        desk.until(lambda: sum(queued.done for queued in desk.state.queue) > 1)
         desk.queue.cancel()
         command.resume()
         desk.until(lambda: desk.state.queue_share is None)
@@ -103,7 +110,7 @@ def test_a_window_that_ignores_ctrl_c_can_stop_the_command_all_the_same(
         signal.signal(signal.SIGINT, before)
 
     made = [queued.mask for queued in desk.state.queue if queued.done]
-    assert sorted(made) == sorted(folder.with_name("ward 7 masks").glob("*.png"))
+    assert sorted(made) == sorted(masks.glob("*.png"))
     assert all(read_mask(mask).any() for mask in made)
     assert desk.state.notice == f"Cancelled. {len(made) - 1} masks written, 1 were there."
 
