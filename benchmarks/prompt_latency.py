@@ -2,7 +2,8 @@
 
 The clock runs from the release of the mouse button to the end of the first drawing of the canvas after the answer was
 written; the button is let go of at once, or held as long as a hand holds it. Clicks go on and beside nuclei of an image
-made of a sample, at random; each object gets four. Between two clicks the window lives on for as long as a quick hand
+made of a sample, at random; each object gets four. "first" is the median of the first clicks in images that were just
+opened, a hand's way after the tool was taken up. Between two clicks the window lives on for as long as a quick hand
 takes (--pause 0: the next one comes as soon as the last one is drawn, while the window is still busy with that).
 Processor time of the window and of the engine is given as well, since it is the same on a busy machine; what they do
 in the pauses is in it.
@@ -25,12 +26,18 @@ from typing import Any
 import numpy as np
 import psutil
 
-SIDES = (512, 4096)
+SHAPES = ((512, 512), (4096, 4096), (300, 512, 512))
 HELD = (0, 80)
 """ms that the button is held; a hand takes about 80."""
 
 THERE = 100
 """ms that the mouse is where it will click before the button goes down: nobody presses while it still moves."""
+
+FIRSTS = 6
+"""Images that are opened for one click each, before the one that gets all others."""
+
+REACHING = 1000
+"""ms from the tool's button to the object in the image: people take about a second."""
 
 PAUSE = 250
 """ms between a drawn answer and the next click; a quick hand takes about that."""
@@ -55,9 +62,9 @@ def main() -> None:
         os.environ |= {"MEDSEG_RUNTIME": f"{folder}/run", "MEDSEG_PROJECT": f"{folder}/project", "MEDSEG_IDLE": "5"}
         figures = measure(options.clicks, options.pause)
     columns = ("held ms", "first", "p50 ms", "p95 ms", "max ms", "window CPU", "engine CPU")
-    print(f"{'image':14}" + "".join(f"{column:>12}" for column in columns))
+    print(f"{'image':18}" + "".join(f"{column:>12}" for column in columns))
     for image, found in figures.items():
-        print(f"{image.split(',')[0]:14}" + "".join(f"{value:12.0f}" for value in found.values()))
+        print(f"{image.split(',')[0]:18}" + "".join(f"{value:12.0f}" for value in found.values()))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2))
 
@@ -76,21 +83,49 @@ def measure(clicks: int, pause: int = PAUSE) -> dict[str, dict[str, float]]:
     until(lambda: panel.state.engine_ready)
     wait(LOADING)
     until_quiet(engine_processes())
-    sample = samples("fluorescence")[0]
     figures = {}
-    for side, held in product(SIDES, HELD):
-        panel.controller.prompting.put_down()
-        viewer.layers.clear()
-        image, truth = sample.image().data, sample.mask()
-        times = [-(-side // length) for length in truth.shape]
-        viewer.add_image(np.tile(image, (*times, *(1,) * (image.ndim - 2)))[:side, :side], name=str(side))
-        viewer.reset_view()
-        panel.controller.prompting.take_up("click")
-        found = session(panel, np.tile(truth, times)[:side, :side], clicks, held, pause)
-        figures[f"{side} x {side}, held {held} ms"] = found
+    for shape, held in product(SHAPES, HELD):
+        pixels, objects = image_of(samples("fluorescence")[0], shape)
+        firsts = []
+        for number in range(FIRSTS):
+            show(panel, np.roll(pixels, 7 * number, -2))
+            firsts.append(first_click(panel, np.roll(objects, 7 * number, 0), number, held))
+        show(panel, pixels)
+        found = {"held": held, "first": float(np.median(firsts)) * 1e3}
+        figures[f"{called(shape)}, held {held} ms"] = found | session(panel, objects, clicks, held, pause)
     panel.let_go()
     viewer.close()
     return figures
+
+
+def image_of(sample: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of a shape, (Y, X) or (Z, Y, X), and the objects (Y, X) that are in each plane of it."""
+    image, truth = sample.image().data, sample.mask()
+    times = [-(-side // length) for side, length in zip(shape[-2:], truth.shape, strict=True)]
+    plane, objects = (np.tile(one, times)[: shape[-2], : shape[-1]] for one in (image, truth))
+    return np.ascontiguousarray(np.broadcast_to(plane, shape)), objects
+
+
+def called(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(side) for side in shape)
+
+
+def show(panel: Any, pixels: np.ndarray) -> None:
+    """One image in the window, and the click tool taken up."""
+    viewer, prompting = panel.controller.viewer, panel.controller.prompting
+    prompting.put_down()
+    viewer.layers.clear()
+    viewer.add_image(pixels, name=called(pixels.shape))
+    viewer.reset_view()
+    prompting.take_up("click")
+
+
+def first_click(panel: Any, truth: np.ndarray, number: int, held: int) -> float:
+    """Seconds of the first click in an image, on one of its objects."""
+    wait(REACHING)
+    rows, columns = np.nonzero(truth)
+    middle = np.random.default_rng(number).integers(len(rows))
+    return clicked(panel, np.array((rows[middle], columns[middle])), right=False, held=held)
 
 
 def session(panel: Any, truth: np.ndarray, clicks: int, held: int, pause: int) -> dict[str, float]:
@@ -114,8 +149,6 @@ def session(panel: Any, truth: np.ndarray, clicks: int, held: int, pause: int) -
     window_cpu, engine_cpu = (seconds_of(who) - was for who, was in zip(([window], engine), cpu, strict=True))
     of_interest = np.array(took[WARM:]) * 1e3
     return {
-        "held": held,
-        "first": took[0] * 1e3,
         "p50": float(np.median(of_interest)),
         "p95": float(np.quantile(of_interest, 0.95)),
         "max": float(of_interest.max()),
@@ -131,7 +164,8 @@ def clicked(panel: Any, at: np.ndarray, *, right: bool, held: int) -> float:
 
     viewer, controller = panel.controller.viewer, panel.controller
     canvas = viewer.window._qt_viewer.canvas
-    world = panel.state.image.data_to_world(at)
+    image = panel.state.image
+    world = image.data_to_world((*viewer.dims.current_step[: image.ndim - 2], *at))
     x, y = canvas.view.scene.transform.map((world[-1], world[-2], 0, 1))[:2]
     drawn: list[float] = []
     released = False

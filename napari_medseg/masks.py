@@ -70,6 +70,7 @@ class Masks:
         self._all: list[Mask] = []
         self._current: dict[Image, Mask] = {}
         self._deleted: list[Mask] = []  # with unsaved work, the last one last
+        self._ahead: Labels | None = None  # that is no mask yet
         for event, call in self._followed_events():
             event.connect(call)
         state.events.image.connect(self._show)
@@ -163,6 +164,16 @@ class Masks:
         self._viewer.layers.selection.active = layer
         return True
 
+    def insert_ahead(self, image: Image, layer: Labels) -> None:
+        """Add a layer over an image that is no mask of it until `begin`."""
+        self._ahead = layer
+        self._viewer.layers.insert(self._viewer.layers.index(image) + 1, layer)
+
+    def begin(self, image: Image, layer: Labels) -> None:
+        """Have a layer that is shown over an image be its mask."""
+        self._ahead = None if layer is self._ahead else self._ahead
+        self._begin(Mask(image, layer))
+
     def saved(self, mask: Mask, changes: int) -> None:
         """A mask is in the ledger as it was after `changes` changes; later ones are still unsaved."""
         later = mask.changes - changes
@@ -230,7 +241,8 @@ class Masks:
             self._show()
             return
         image = self._state.image
-        free = image is not None and image not in self._current and not self._mask_of(layer)
+        known = layer is self._ahead or self._mask_of(layer)
+        free = image is not None and image not in self._current and not known
         if free and isinstance(layer, Labels) and not layer.multiscale and lies_over(layer, image):
             self._begin(Mask(image, layer))
             self._state.notice = f"'{layer.name}' is taken as the mask of '{image.name}'."

@@ -45,7 +45,7 @@ class Keeping:
         # The prediction is written by nobody; what the user drew is copied, since it may be painted on at once.
         pixels: Any = mask.predicted
         if pixels is None or mask.changes:
-            pixels = np.array(mask.layer.data) if isinstance(mask.layer.data, np.ndarray) else mask.layer.data
+            pixels = _copy(mask.layer.data)
         path, image, predicted, model = self._new_path(), mask.image, mask.predicted, mask.model
 
         def make() -> Draft:
@@ -166,6 +166,13 @@ class Keeping:
 def new_path(folder: Path) -> Path:
     """Where another draft may be written; its name says nothing."""
     return folder / f"{secrets.token_hex(8)}{DRAFT}"
+
+
+def _copy(labels: Any) -> Any:
+    """What a mask is now. An empty volume takes its memory, and the time for that, only when something is written."""
+    if not isinstance(labels, np.ndarray):
+        return labels  # in a file, where nobody paints
+    return np.array(labels) if labels.any() else np.zeros(labels.shape, labels.dtype)
 
 
 def effort_of(mask: Mask) -> Effort:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from napari.layers import Labels
 from psygnal import Signal
 
 from napari_medseg.models.engine.region import Region
@@ -15,10 +13,11 @@ from napari_medseg.models.prompts.prompts import Box, Lasso, Point, Prompt, Prom
 from napari_medseg.models.prompts.proposal import Proposal
 
 from ..editing import Editing
-from ..image_layers import mask_layer_settings, mask_shape
+from ..image_layers import mask_shape
 from ..masks import Mask, Masks
 from ..state import PanelState
 from .asking import Asking
+from .mask_ahead import MaskAhead, empty_mask
 from .object_in_work import ObjectInWork
 from .objects import Objects
 from .turns import Turns
@@ -65,6 +64,7 @@ class Answering:
         editing: where prompts and pixels are changed.
         objects: which object a prompt is about.
         asking: the line to the predictor.
+        ahead: the layer that waits for the first answer.
         turns: told when a turn has ended.
     """
 
@@ -79,10 +79,11 @@ class Answering:
         editing: Editing,
         objects: Objects,
         asking: Asking,
+        ahead: MaskAhead,
         turns: Turns,
     ) -> None:
         self.viewer, self._state, self._masks, self._editing = viewer, state, masks, editing
-        self._objects, self._asking, self._turns = objects, asking, turns
+        self._objects, self._asking, self._ahead, self._turns = objects, asking, ahead, turns
         self._pull: _Pull | None = None
 
     def give(self, image: Any, prompt: Prompt, token: Any, *, final: bool) -> None:
@@ -205,11 +206,10 @@ class Answering:
         if self.viewer is None or image is not self._state.image or image not in self.viewer.layers:
             return None
         if self._state.mask is None:
-            dtype = np.uint16 if self._state.own_labels or self._state.label > 255 else np.uint8
-            zeros = np.zeros(mask_shape(image), dtype)
-            layer = Labels(zeros, name=f"{image.name} mask", **mask_layer_settings(image))
-            layer.selected_label = self._state.label
-            self.viewer.layers.insert(self.viewer.layers.index(image) + 1, layer)
+            layer = self._ahead.take(image)
+            if layer is None:
+                layer = empty_mask(image, self._state, f"{image.name} mask")
+                self.viewer.layers.insert(self.viewer.layers.index(image) + 1, layer)
             self.viewer.layers.selection.active = layer
             self._state.notice = ""
         return self._masks.current()

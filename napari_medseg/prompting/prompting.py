@@ -23,6 +23,7 @@ from .asking import Asking
 from .foresight import Foresight
 from .gesture import Gesture
 from .labelling import Labelling
+from .mask_ahead import MaskAhead
 from .mouse import Mouse, Press
 from .objects import Objects
 from .overlay import Overlay, nearest
@@ -61,7 +62,10 @@ class Prompting:
         self._asking = Asking(viewer, link, background)
         self.labelling = Labelling(state, masks, editing)
         self._objects = Objects(state, masks, editing, background, self._turns.guarded)
-        self._answering = Answering(viewer, state, masks, editing, self._objects, self._asking, self._turns)
+        self._ahead = MaskAhead(viewer, state, masks)
+        self._answering = Answering(
+            viewer, state, masks, editing, self._objects, self._asking, self._ahead, self._turns
+        )
         self._foresight = Foresight(state, masks, editing, self._objects, self._asking)
         self._overlay = Overlay(viewer, background.post)
         self._mouse = Mouse(viewer, self._pressed, self._clicked, self._begun, self._moved, self._ended)
@@ -77,6 +81,7 @@ class Prompting:
         viewer.layers.selection.events.active.connect(self._selected)
         viewer.dims.events.current_step.connect(self._looked)
         editing.prompts_changed.connect(self._show)
+        self._ahead.drawn_on.connect(self.put_down)
         state.events.mask.connect(self._mask_changed)
         state.events.image.connect(self._image_changed)
         state.events.tool_asks.connect(self._mask_tool_asked)
@@ -90,6 +95,7 @@ class Prompting:
     def close(self) -> None:
         """Give the mouse back and look no more."""
         self.put_down()
+        self._ahead.wait_for(None)
         self._turns.clear()
         self.viewer.layers.selection.events.active.disconnect(self._selected)
         self.viewer.dims.events.current_step.disconnect(self._looked)
@@ -134,6 +140,7 @@ class Prompting:
         self._mouse.take(clicks=name == "click", how=TOOLS[name].how)
         self._asking.send_ahead(image, plane, middle_of_view(self.viewer, image))
         self._show()
+        self._background.post(self._prepare)
 
     def put_down(self) -> None:
         """Have the mouse do what it always does; a pull that is under way is forgotten."""
@@ -144,6 +151,7 @@ class Prompting:
         if self._state.prompt_tool:
             self._state.prompt_tool = ""
             self._mouse.give_back()
+            self._background.post(self._prepare)
         self._show()
 
     def let_keys_go(self) -> None:
@@ -305,6 +313,16 @@ class Prompting:
         if self.viewer is not None and self._shown is not None and self._shown[0] in self.viewer.layers:
             self._overlay.show(*self._shown)
 
+    def _prepare(self) -> None:
+        """Have a layer wait for the first prompt on an image that has no mask, while a tool is up."""
+        if self.viewer is None:
+            return
+        image = None
+        if self._state.prompt_tool and self._state.mask is None:
+            with contextlib.suppress(PromptError):  # the click will say it
+                image, _ = self._aim()
+        self._ahead.wait_for(image)
+
     def _selected(self, event: Any) -> None:
         """A layer that has nothing to do with the image is worked on now."""
         if self._state.prompt_tool and not self._is_ours(event.value):
@@ -312,7 +330,7 @@ class Prompting:
             self.put_down()
 
     def _is_ours(self, layer: Any) -> bool:
-        known = layer is None or is_image(layer) or self._overlay.owns(layer)
+        known = layer is None or is_image(layer) or self._overlay.owns(layer) or self._ahead.owns(layer)
         return known or any(mask.layer is layer for mask in self._masks.all())
 
     def _mask_changed(self, layer: Any) -> None:
@@ -322,6 +340,7 @@ class Prompting:
         self._layer = layer
         if layer is not None:
             layer.events.mode.connect(self._mode_changed)
+        self._background.post(self._prepare)
         self._show()
 
     def _mode_changed(self, event: Any) -> None:
@@ -344,6 +363,7 @@ class Prompting:
         if self._state.image is None:
             self.put_down()
         self._looked()
+        self._background.post(self._prepare)
         self._show()
 
     def _looked(self, event: Any = None) -> None:
