@@ -55,36 +55,38 @@ class MaskAhead:
         if layer.data.dtype != _dtype(self._state) or not lies_over(layer, image):
             self._drop()
             return None
-        self._begin()
+        self._begin(layer)
         return layer
 
     def owns(self, layer: Any) -> bool:
         """Whether this is the layer that waits."""
         return layer is not None and layer is self._layer
 
-    def _begin(self) -> None:
-        image, layer = self._image, self._layer
+    def _begin(self, layer: Labels) -> None:
+        image = self._image
         self._let_go()
         layer.name = f"{image.name} mask"
         layer.selected_label = self._state.label
         self._masks.begin(image, layer)
 
     def _drawn(self, event: Any) -> None:
-        if self._layer in self._viewer.layers:
-            self._begin()
+        layer = event.source
+        if layer in self._viewer.layers:
+            self._begin(layer)
             self.drawn_on.emit()
         else:
             self._let_go()
 
     def _drop(self) -> None:
+        """Take the layer away, unless somebody wrote into its array, of which nobody is told."""
         layer = self._layer
-        if layer in self._viewer.layers:
-            if layer.data.any():  # somebody wrote into the array, of which nobody is told
-                self._begin()
-                return
+        if layer is None or layer not in self._viewer.layers:
+            self._let_go()
+        elif layer.data.any():
+            self._begin(layer)
+        else:
             self._let_go()
             self._viewer.layers.remove(layer)
-        self._let_go()
 
     def _let_go(self) -> None:
         if self._layer is not None:
