@@ -70,7 +70,7 @@ class Masks:
         self._all: list[Mask] = []
         self._current: dict[Image, Mask] = {}
         self._deleted: list[Mask] = []  # with unsaved work, the last one last
-        self._ahead: Labels | None = None  # that is no mask yet
+        self._ahead: Labels | None = None  # that is being added, and is no mask yet
         for event, call in self._followed_events():
             event.connect(call)
         state.events.image.connect(self._show)
@@ -167,11 +167,13 @@ class Masks:
     def insert_ahead(self, image: Image, layer: Labels) -> None:
         """Add a layer over an image that is no mask of it until `begin`."""
         self._ahead = layer
-        self._viewer.layers.insert(self._viewer.layers.index(image) + 1, layer)
+        try:
+            self._viewer.layers.insert(self._viewer.layers.index(image) + 1, layer)
+        finally:
+            self._ahead = None
 
     def begin(self, image: Image, layer: Labels) -> None:
         """Have a layer that is shown over an image be its mask."""
-        self._ahead = None if layer is self._ahead else self._ahead
         self._begin(Mask(image, layer))
 
     def saved(self, mask: Mask, changes: int) -> None:
