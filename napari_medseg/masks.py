@@ -12,7 +12,17 @@ from psygnal import Signal
 
 from .effort import EffortClock
 from .image_layers import first_channel, is_image, lies_over, mask_layer_settings, mask_shape
+from .on_top import bring_to_top, reveal
 from .state import PanelState
+
+_SECOND = (
+    "'{0}' is not taken as a mask, since '{1}' has one, '{2}': draw there. What is drawn on '{0}' would be lost in a "
+    "crash, and Accept does not take it."
+)
+_ELSEWHERE = (
+    "'{0}' ({2}) does not lie on '{1}' ({3}) pixel on pixel, so it is not taken as its mask. What is drawn on it would "
+    "be lost in a crash, and Accept does not take it."
+)
 
 
 @dataclass(eq=False)
@@ -198,6 +208,14 @@ class Masks:
             self._viewer.layers.append(layer)
             self._viewer.layers.selection.active = layer
 
+    def pick(self, image: Image) -> None:
+        """Have an image as the chosen one, as the user wants to work on it: seen, and selected with its mask."""
+        if image in self._viewer.layers:
+            self._state.image = image
+            mask = self.current()
+            bring_to_top(self._viewer, image, [one.layer for one in self._all if one.image is image])
+            self._viewer.layers.selection.active = image if mask is None else mask.layer
+
     def rejoin(self, mask: Mask, image: Image) -> None:
         """A mask whose image was closed is the mask of this layer, which shows the same."""
         if self._current.get(mask.image) is mask:
@@ -205,6 +223,7 @@ class Masks:
             self._current[image] = mask
         self._current.setdefault(image, mask)
         mask.image = image
+        reveal(self._viewer, image, mask.layer)
         self._state.notice = f"'{mask.layer.name}' is the mask of '{image.name}', which was opened again."
         self._show()
 
@@ -244,10 +263,15 @@ class Masks:
             return
         image = self._state.image
         known = layer is self._ahead or self._mask_of(layer)
-        free = image is not None and image not in self._current and not known
-        if free and isinstance(layer, Labels) and not layer.multiscale and lies_over(layer, image):
+        if image is None or not isinstance(layer, Labels) or layer.multiscale or known:
+            return
+        if (mask := self._current.get(image)) is not None:
+            self._state.notice = _SECOND.format(layer.name, image.name, mask.layer.name)
+        elif lies_over(layer, image):
             self._begin(Mask(image, layer))
             self._state.notice = f"'{layer.name}' is taken as the mask of '{image.name}'."
+        else:
+            self._state.notice = _ELSEWHERE.format(layer.name, image.name, *map(_size, (layer, image)))
 
     def _removed(self, event: Any) -> None:
         layer = event.value
@@ -302,3 +326,7 @@ class Masks:
         self._state.edits = mask.clock.edits if mask else 0
         self._state.accepted = bool(mask and mask.accepted)
         self._state.deleted_mask = self._deleted[-1].layer if self._deleted else None
+
+
+def _size(layer: Any) -> str:
+    return " x ".join(map(str, mask_shape(layer)))

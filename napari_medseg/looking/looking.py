@@ -16,6 +16,7 @@ from napari_medseg.models.doubt import DoubtfulPlace, doubtful_places
 from ..background import Background
 from ..editing import Editing
 from ..masks import Mask, Masks
+from ..on_top import reveal
 from ..state import PanelState
 from .camera import look_at
 from .doubts import Doubt, Doubts
@@ -130,7 +131,7 @@ class Looking:
         way.at = number
         way.stops[number].looked = True
         place = way.stops[number].place
-        mask.layer.visible = True
+        reveal(self.viewer, mask.image, mask.layer)
         look_at(self.viewer, mask.layer, place.box, place.centre)
         self.frame.show(mask.layer, place.box, place.centre)
         self._show()

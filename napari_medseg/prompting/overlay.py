@@ -82,10 +82,12 @@ class Overlay:
             _draw_lines(self._lines, lines, self._line_width())
 
     def _added(self, layer: Any) -> Any:
+        """Add a layer without its being selected, even for a moment: who selects a layer means that one's image."""
         selection = self.viewer.layers.selection
         active = selection.active
-        self.viewer.add_layer(layer)
-        selection.active = active
+        with selection.events.active.blocker():
+            self.viewer.add_layer(layer)
+            selection.active = active
         return layer
 
     def _selected(self, event: Any) -> None:

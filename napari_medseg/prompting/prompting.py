@@ -16,6 +16,7 @@ from ..engine_link import EngineLink
 from ..image_layers import is_image, is_large
 from ..looking.camera import bring_into_view
 from ..masks import Mask, Masks
+from ..on_top import check_seen, reveal
 from ..state import PanelState
 from .aiming import canvas_pixels, check_pixel, into, is_inside, middle_of_view, position_in, shown_plane
 from .answering import Answering
@@ -133,7 +134,7 @@ class Prompting:
         mask = self._masks.current()
         if mask is not None and mask.layer in self.viewer.layers:
             mask.layer.mode = "pan_zoom"
-            mask.layer.visible = True
+            reveal(self.viewer, image, mask.layer)
         if not self._is_ours(self.viewer.layers.selection.active):
             self.viewer.layers.selection.active = image if mask is None else mask.layer
         self._state.prompt_tool = name
@@ -195,6 +196,18 @@ class Prompting:
             raise PromptError("This image is corrected part by part: zoom in, and press Edit here.")
         return image, shown_plane(self.viewer, image)
 
+    def _see(self, image: Any, world: Sequence[float]) -> None:
+        """Have the mask seen where it is about to be changed, also if the user has hidden it since.
+
+        Raises:
+            PromptError: another image lies over it there.
+        """
+        mask = self._masks.current()
+        layer = None if mask is None or mask.layer not in self.viewer.layers else mask.layer
+        if layer is not None:
+            reveal(self.viewer, image, layer)
+        check_seen(self.viewer, image, layer, world)
+
     def _pressed(self, press: Press) -> None:
         """Have the predictor look while the button is held: a hand holds it longer than the predictor takes."""
         if press.removing or not self._turns.idle:
@@ -211,6 +224,7 @@ class Prompting:
             at = position_in(image, press.world)
             if not press.removing:
                 check_pixel(image, plane, at)
+            self._see(image, press.world)
         except PromptError as error:
             self._state.notice = str(error)
             return
@@ -244,6 +258,7 @@ class Prompting:
             at = position_in(image, press.world)
             if tool.signed and not is_inside(image, at):
                 raise PromptError("That began outside the image; nothing was changed.")
+            self._see(image, press.world)
         except PromptError as error:
             self._state.notice = str(error)
             return False

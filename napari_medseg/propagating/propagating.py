@@ -17,6 +17,7 @@ from ..image_layers import axes_of, channel_siblings, in_order, mask_shape
 from ..looking import Doubts
 from ..looking.camera import go_to
 from ..masks import Masks
+from ..on_top import reveal
 from ..prompting.aiming import shown_plane
 from ..prompting.limits import image_limits
 from ..prompting.plane_image import plane_image
@@ -135,7 +136,7 @@ class Propagating:
                 f"Label {label} is not on {called} {plane[axis]}: draw it here, or go to a {called} that has it. "
                 "Pick another label under Prompts if that one is not meant."
             )
-        mask.layer.visible = True
+        reveal(self.viewer, image, mask.layer)
         siblings = channel_siblings(image, self.viewer.layers)
         state = self._state
         return Run(

@@ -139,7 +139,7 @@ class ImageSection(QWidget):
     def _picked(self, index: int) -> None:
         images = self._masks.images()
         if 0 <= index < len(images):
-            self._state.image = images[index]
+            self._masks.pick(images[index])
 
     def _show_group(self) -> None:
         if self.group.text() != self._state.group:

@@ -16,6 +16,7 @@ from ..background import Background
 from ..editing import Editing
 from ..image_layers import axes_of
 from ..masks import Mask, Masks
+from ..on_top import check_seen, reveal
 from ..state import PanelState
 from .brightness import LimitedBrush, shown_brightness
 from .catalogue import TOOLS, Tool
@@ -92,7 +93,7 @@ class MaskTools:
                 f"Label {label} {what}. Pick an object's label first, 1 or more (5, then click on it)."
             )
             return
-        mask.layer.visible = True
+        reveal(self._viewer, mask.image, mask.layer)
         self._running.start(
             Order(
                 tool, mask, {**self.values[name], **values}, label, self.extent, lambda place: self._follow(tool, place)
@@ -175,7 +176,7 @@ class MaskTools:
 
     def _arm(self, tool: Tool) -> None:
         if (mask := self._mask()) is not None:
-            mask.layer.visible = True
+            reveal(self._viewer, mask.image, mask.layer)
             self._clicks.arm(mask.layer)
             self._state.problem = self._state.notice = ""
             self._state.tool_asks = tool.asks[0]
@@ -209,6 +210,8 @@ class MaskTools:
         label = int(place.pixels[index])
         if label == 0:
             raise MaskToolError("That click was on the background; click on an object.")
+        world = (*self._viewer.dims.point[: -mask.layer.ndim], *mask.layer.data_to_world(at))
+        check_seen(self._viewer, mask.image, mask.layer, world)
         return index, label
 
     def _left_for(self, layer: Any) -> None:
