@@ -89,7 +89,7 @@ class MedSegPanel(QWidget):
         self.controller = PanelController(viewer, project or default_project(), self._courier.post, config)
         self.state = self.controller.state
         self.hint, self.problem, self.notice = text(self, "hint"), text(self, "problem"), text(self, "notice")
-        self.status = text(self, "status")
+        self.unsafe, self.status = text(self, "problem"), text(self, "status")
         self.prompts = PromptSection(self.controller)
         self.looking = LookingSection(self.controller)
         self.propagating = PropagatingSection(self.controller)
@@ -120,6 +120,7 @@ class MedSegPanel(QWidget):
         self._closing = ClosingGuard(self)
         self.working = True
         follow(self.state, lambda: self.hint.setText(next_step(self.state)), *PanelState.model_fields)
+        follow(self.state, lambda: _show_if_any(self.unsafe, self.state.unsafe), "unsafe")
         follow(self.state, lambda: _show_if_any(self.problem, self.state.problem), "problem")
         follow(self.state, lambda: _show_if_any(self.notice, self.state.notice), "notice")
         follow(
@@ -174,7 +175,7 @@ class MedSegPanel(QWidget):
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setWidget(inner)
         layout = QVBoxLayout(self)
-        for label in (self.hint, self.problem, self.notice):
+        for label in (self.hint, self.unsafe, self.problem, self.notice):
             layout.addWidget(label)
         layout.addWidget(self.kept)
         layout.addWidget(self.large)

@@ -139,6 +139,7 @@ class PanelState(EventedModel):
         deleted_mask: an edited, not yet accepted mask whose layer was deleted, so that it can be put back.
         notice: what just happened, if the user should know.
         problem: what went wrong, and what to do; empty if nothing did.
+        unsafe: why what is done now would not survive a crash, as long as that is so; "" if it would.
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, validate_assignment=True)
@@ -210,6 +211,7 @@ class PanelState(EventedModel):
     deleted_mask: Any = None
     notice: str = ""
     problem: str = ""
+    unsafe: str = ""
 
     @property
     def prompts(self) -> int:

@@ -261,6 +261,7 @@ class Editing:
             self._own = False
         step = (work.history.undo if back else work.history.redo)(mask.layer.data)
         assert step is not None
+        self._state.notice = ""  # what was said of the mask before is no longer so
         if step.difference.box is not None:
             self._masks.touched(mask)
         self.keeping.travel(mask, back=back)
@@ -373,7 +374,7 @@ class Editing:
             self._own = False
 
     def _report(self, said: str) -> None:
-        self._state.problem = said
+        self._state.unsafe = said
 
     def _show(self) -> None:
         self._state.undo, self._state.redo = self.can_undo, self.can_redo

@@ -22,8 +22,10 @@ AGAIN = 5.0
 
 UNSAFE = (
     "What you do now would not survive a crash, because it cannot be kept on the disk: {reason} "
-    "You can go on working; it is tried again by itself. Accepting a mask keeps it."
+    "You can go on working; it is tried again by itself."
 )
+
+UNREADABLE = "it or its image cannot be read any more. Accepting a mask keeps it."
 
 
 def _nothing() -> None:
@@ -167,7 +169,7 @@ class Journal:
             _log.exception("the journal")
 
     def _flush(self) -> None:
-        reason = "it or its image cannot be read any more." if self._given_up else ""
+        reason = UNREADABLE if self._given_up else ""
         for draft in self._drafts.values():
             try:
                 draft.flush()

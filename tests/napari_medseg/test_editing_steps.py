@@ -352,3 +352,13 @@ def test_a_mask_of_another_size_has_no_prompts_and_no_prediction_any_more(desk: 
 
     assert not desk.editing.prompts(mask)
     assert mask.predicted is None
+
+
+def test_what_was_said_of_a_mask_is_said_no_more_when_that_is_undone_or_redone(desk: Desk) -> None:
+    desk.draw(np.zeros((40, 50), np.uint8)).layer.paint((5, 5), 1)
+    for travel in (desk.editing.undo, desk.editing.redo):
+        desk.state.notice = "4 slices drawn; Undo takes all back."
+
+        travel()
+
+        assert desk.state.notice == ""

@@ -180,3 +180,21 @@ def test_a_killed_engine_is_started_again_at_the_next_segment(
             break
 
     assert panel.state.mask is not None, panel.state.problem
+
+
+def test_that_nothing_is_kept_on_the_disk_stays_in_sight_whatever_else_is_said(
+    panel: Any, press: Any, until: Any, discs: np.ndarray, tmp_path: Path
+) -> None:
+    (tmp_path / "project" / "drafts").write_text("a file where the folder should be")
+    viewer = panel.controller.viewer
+    viewer.add_image(discs, name="discs")
+    viewer.add_labels(np.zeros(discs.shape, np.uint8)).paint((5, 5), 1)
+    until(panel.unsafe.isVisible)
+
+    press(panel.prompts.tools["click"])
+    panel.state.problem = "something else"
+    panel.state.problem = ""
+
+    assert "would not survive a crash" in panel.unsafe.text()
+    assert panel.unsafe.isVisible()
+    (tmp_path / "project" / "drafts").unlink()

@@ -24,7 +24,7 @@ def test_a_full_disk_is_said_once_and_everything_is_written_when_there_is_room(
     desk.draw(EMPTY.copy()).layer.paint((5, 5), 1)
     desk.settle()
     problems: list[str] = []
-    desk.state.events.problem.connect(problems.append)
+    desk.state.events.unsafe.connect(problems.append)
 
     with no_file_may_be_larger_than(100):
         for row in (15, 25, 35):
@@ -49,7 +49,7 @@ def test_a_place_that_cannot_be_written_leaves_the_window_working(desks: Any, tm
     desk.draw(EMPTY.copy()).layer.paint((5, 5), 1)
     assert not desk.editing.keeping.wait()
     desk.pump()
-    assert "would not survive a crash" in desk.state.problem
+    assert "would not survive a crash" in desk.state.unsafe
 
     desk.editing.undo()
 
@@ -85,9 +85,9 @@ def test_an_image_that_cannot_be_read_leaves_the_window_working(desks: Any) -> N
     desk.viewer.layers.remove(desk.mask.layer)
     desk.draw(EMPTY.copy()).layer.paint((5, 5), 1)
 
-    desk.until(lambda: desk.state.problem)
+    desk.until(lambda: desk.state.unsafe)
 
-    assert "would not survive a crash" in desk.state.problem
+    assert "would not survive a crash" in desk.state.unsafe
     desk.editing.undo()
     assert not desk.pixels.any()
 
@@ -104,7 +104,7 @@ def given_up(desks: Any) -> Desk:
     desk.image.visible = False
     desk.image.data = dask.array.zeros((2100, 2100), np.uint8).map_blocks(gone, dtype=np.uint8)
     desk.draw(np.zeros((2100, 2100), np.uint8)).layer.paint((5, 5), 1)
-    desk.until(lambda: desk.state.problem)
+    desk.until(lambda: desk.state.unsafe)
     return desk
 
 
