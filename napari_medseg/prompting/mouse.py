@@ -130,7 +130,7 @@ class Mouse:
         once more to show it, and which would move the view along with the trembling of a hand.
         """
         event.handled = True
-        pulled = False
+        pulled, taken = False, self._resting
         self._foreseen(press)
         yield
         while event.type == "mouse_move":
@@ -140,7 +140,8 @@ class Mouse:
                 self._move_view(press.world, event.position)
             yield
         event.handled = True
-        if not pulled and math.dist(pressed_at, event.pos) <= JITTER:
+        meant = self._resting is taken and (self._clicks or press.removing)  # not put down, or changed, meanwhile
+        if meant and not pulled and math.dist(pressed_at, event.pos) <= JITTER:
             self._clicked(press)
 
     def _move_view(self, held: Sequence[float], at: Sequence[float]) -> None:

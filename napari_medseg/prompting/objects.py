@@ -110,11 +110,11 @@ class Objects:
     def about(self, mask: Mask | None) -> str:
         """What is in work, in words."""
         work = self._in_work.get(mask) if mask else None
-        if mask is None or work is None:
+        given = len(self._editing.prompts(mask)) if mask else 0
+        if work is None and not given:
             return "No object in work: click on one, or on the background for a new one."
-        given = len(self._editing.prompts(mask))
         prompts = "no prompts yet" if not given else "1 prompt" if given == 1 else f"{given} prompts"
-        return f"{self.called(work)}: {prompts}."
+        return f"{self.called(work) if work else 'The object that was in work'}: {prompts}."  # not yet known again
 
     def called(self, work: ObjectInWork) -> str:
         """An object in words: by its number, or by its class."""

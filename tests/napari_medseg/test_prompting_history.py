@@ -94,6 +94,7 @@ class TestAfterARestart:
         until(lambda: again.state.mask is not None)
         np.testing.assert_array_equal(again.state.mask.data, twice)
         assert again.state.prompts == 2
+        assert again.state.object_about == "The object that was in work: 2 prompts."
         take_up(again, press, "click")
 
         Hand(again, until).type(Qt.Key.Key_Backspace)

@@ -108,3 +108,18 @@ def test_a_click_of_a_trembling_hand_moves_nothing_and_needs_no_drawing_to_see_w
     assert is_disc(panel, 1, FIRST)
     assert hand.viewer.camera.center == middle
     assert not looked
+
+
+@pytest.mark.parametrize("meanwhile", [Qt.Key.Key_Escape, Qt.Key.Key_R], ids=["put down", "another tool"])
+def test_a_click_that_its_tool_was_put_down_in_means_nothing(
+    panel: Any, hand: Hand, press: Any, meanwhile: Qt.Key
+) -> None:
+    take_up(panel, press, "click")
+    hand.press(FIRST)
+    hand.type(meanwhile)
+
+    hand.release(FIRST)
+    hand.wait()
+
+    assert panel.state.mask is None
+    assert panel.state.prompts == 0
