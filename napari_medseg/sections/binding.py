@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtWidgets import QComboBox, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QProgressBar, QPushButton, QWidget
 
 from ..state import PanelState
+from .fitting import Picker, Sentences
 
 
 def follow(state: PanelState, show: Callable[[], None], *fields: str) -> None:
@@ -18,21 +19,14 @@ def follow(state: PanelState, show: Callable[[], None], *fields: str) -> None:
 
 def text(parent: QWidget, name: str = "") -> QLabel:
     """A label for sentences, which wraps."""
-    label = QLabel(parent)
+    label = Sentences(parent)
     label.setObjectName(name)
-    label.setWordWrap(True)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label
 
 
 def picker(parent: QWidget, tip: str) -> QComboBox:
     """A list to pick from, that never makes the panel wider than it is."""
-    made = QComboBox(parent)
-    made.setToolTip(tip)
-    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    made.setMinimumContentsLength(8)
-    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    return made
+    return Picker(parent, tip)
 
 
 def button(parent: QWidget, title: str, tip: str, press: Callable[[], object]) -> QPushButton:

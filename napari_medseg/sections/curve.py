@@ -14,14 +14,20 @@ from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 
 from ..state import CurvePoint
+from .dress import is_light, soft
 
-INK, DICE, LOSS = "#b0b4ba", "#4fc3a1", "#e0a458"
+ON_DARK, ON_LIGHT = ("#4fc3a1", "#e0a458"), ("#0b6e4f", "#8a5300")
+"""Colours of Dice and loss, on grounds of each kind."""
 
 
 class LearningCurve(FigureCanvasQTAgg):
-    """Dice on the left axis, 0 to 1; loss on the right; both over the share of the training."""
+    """Dice on the left axis, 0 to 1; loss on the right; both over the share of the training.
 
-    def __init__(self) -> None:
+    Args:
+        theme: of napari, by name.
+    """
+
+    def __init__(self, theme: str) -> None:
         figure = Figure(figsize=(3, 1.6), layout="constrained", facecolor="none")
         super().__init__(figure)
         self.setStyleSheet("background: transparent")
@@ -30,18 +36,31 @@ class LearningCurve(FigureCanvasQTAgg):
         right = left.twinx()
         left.set(xlim=(0, 100), ylim=(0, 1))
         right.set(ylim=(0, 1))
-        left.set_xlabel("% of the training", color=INK, fontsize=8)
-        left.set_ylabel("held-out Dice", color=DICE, fontsize=8)
-        right.set_ylabel("loss", color=LOSS, fontsize=8)
+        left.set_xlabel("% of the training", fontsize=8)
+        left.set_ylabel("held-out Dice", fontsize=8)
+        right.set_ylabel("loss", fontsize=8)
         for axes in (left, right):
-            axes.tick_params(colors=INK, labelsize=7, length=2)
-            axes.spines[:].set_color(INK)
+            axes.tick_params(labelsize=7, length=2)
             axes.spines[:].set_linewidth(0.5)
-        (self._dice,) = left.plot([], [], "o-", color=DICE, markersize=3, linewidth=1.5, animated=True)
-        (self._loss,) = right.plot([], [], "-", color=LOSS, linewidth=1, animated=True)
+        (self._dice,) = left.plot([], [], "o-", markersize=3, linewidth=1.5, animated=True)
+        (self._loss,) = right.plot([], [], "-", linewidth=1, animated=True)
         self._left, self._right = left, right
         self._background: Any = None
+        self.dress(theme)
         self.mpl_connect("draw_event", self._drawn)
+
+    def dress(self, theme: str) -> None:
+        """Draw in colours that can be read on the ground of this theme."""
+        ink = soft(theme)
+        for axes, line, colour in zip(
+            (self._left, self._right), (self._dice, self._loss), ON_LIGHT if is_light(theme) else ON_DARK, strict=True
+        ):
+            axes.xaxis.label.set_color(ink)
+            axes.yaxis.label.set_color(colour)
+            axes.tick_params(colors=ink)
+            axes.spines[:].set_color(ink)
+            line.set_color(colour)
+        self.draw_idle()
 
     def show_points(self, points: Sequence[CurvePoint]) -> None:
         """Draw the curves anew; a few milliseconds."""

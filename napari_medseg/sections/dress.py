@@ -18,7 +18,17 @@ STRENGTH = 0.72
 
 def dress(theme: str) -> str:
     """The style sheet of the panel in the theme of that name."""
+    return STYLE % soft(theme)
+
+
+def soft(theme: str) -> str:
+    """The colour of what is said beside the rest, "#rrggbb"."""
     colours = get_theme(theme)
     text, ground = colours.text.as_rgb_tuple()[:3], colours.background.as_rgb_tuple()[:3]
     softened = (round(STRENGTH * of_text + (1 - STRENGTH) * under) for of_text, under in zip(text, ground, strict=True))
-    return STYLE % f"rgb({', '.join(map(str, softened))})"
+    return "#" + "".join(f"{part:02x}" for part in softened)
+
+
+def is_light(theme: str) -> bool:
+    """Whether text is dark on a light ground in the theme of that name."""
+    return sum(get_theme(theme).background.as_rgb_tuple()[:3]) > 3 * 128

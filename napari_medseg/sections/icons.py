@@ -11,6 +11,9 @@ from qtpy.QtSvg import QSvgRenderer
 SIZE = 64
 """Pixels a side; Qt makes them smaller."""
 
+FAINT = 0.35
+"""How much is left of an icon on a button that cannot be pressed."""
+
 
 def drawn(lines: str, colour: str) -> QIcon:
     """An icon of lines.
@@ -27,7 +30,14 @@ def drawn(lines: str, colour: str) -> QIcon:
     painter = QPainter(picture)
     QSvgRenderer(QByteArray(svg.encode())).render(painter)
     painter.end()
-    return QIcon(picture)
+    faint = _transparent()
+    painter.begin(faint)
+    painter.setOpacity(FAINT)
+    painter.drawPixmap(0, 0, picture)
+    painter.end()
+    made = QIcon(picture)
+    made.addPixmap(faint, QIcon.Mode.Disabled)  # Qt's own, a grey picture, looks the same in the colours of the themes
+    return made
 
 
 def swatch(colour: Sequence[float] | None) -> QIcon:

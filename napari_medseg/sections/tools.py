@@ -152,6 +152,8 @@ class ToolsSection(QWidget):
         self.cancel.show()
 
     def _asking(self, tool: Tool | None) -> str:
+        if self._state.mask is None:
+            return "For a mask: segment the image, or draw one with prompts or the brush, first."
         if self._state.tool_asks:
             return f"{self._state.tool_asks} Escape ends."
         if tool and tool.kind == "brush" and self._state.paint_range is not None:
