@@ -43,12 +43,14 @@ class Overlay:
         self._shown_lines: list[Prompt] = []
         viewer.layers.selection.events.active.connect(self._selected)
         viewer.camera.events.zoom.connect(self._zoomed)
+        viewer.dims.events.connect(self._size_points)
 
     def close(self) -> None:
         """Take the layers away, and look no more."""
         self.hide()
         self.viewer.layers.selection.events.active.disconnect(self._selected)
         self.viewer.camera.events.zoom.disconnect(self._zoomed)
+        self.viewer.dims.events.disconnect(self._size_points)
         self.viewer = None
 
     def owns(self, layer: Any) -> bool:
@@ -77,6 +79,7 @@ class Overlay:
         if points != self._shown_points:
             shown, self._shown_points = self._shown_points, points
             _draw_points(self._points, points, shown)
+            self._size_points()
         if lines != self._shown_lines:
             self._shown_lines = lines
             _draw_lines(self._lines, lines, self._line_width())
@@ -103,6 +106,18 @@ class Overlay:
         active = self._active()
         if self.owns(layers.selection.active) and active in layers:
             layers.selection.active = active
+
+    def _size_points(self, event: Any = None) -> None:
+        """Where no point is shown napari draws one of size 0 in the corner, which must not be made larger."""
+        layer, dims = self._points, self.viewer.dims
+        if layer is None or layer not in self.viewer.layers:
+            return
+        beyond, at = dims.ndim - layer.ndim, np.round(layer.world_to_data(dims.point))
+        hidden = [axis - beyond for axis in dims.not_displayed if axis >= beyond]
+        here = bool((np.round(layer.data[:, hidden]) == at[hidden]).all(axis=1).any())
+        limits = (POINT if here else 0.0, POINT)
+        if tuple(layer.canvas_size_limits) != limits:
+            layer.canvas_size_limits = limits
 
     def _line_width(self) -> float:
         return LINE / max(canvas_pixels(self.viewer, self._image), 1e-6)

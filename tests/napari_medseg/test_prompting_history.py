@@ -138,3 +138,19 @@ class TestDrawing:
         points = hand.viewer.layers["prompts"]
         np.testing.assert_allclose(points.data_to_world(points.data[0]), (3 + 24 * 0.2, -5 + 30 * 0.4), atol=0.2)
         assert panel.state.mask.data[FIRST]
+
+    def test_nothing_is_drawn_on_a_slice_without_prompts(
+        self, panel: Any, hand: Hand, discs: np.ndarray, press: Any
+    ) -> None:
+        hand.viewer.add_image(np.stack([discs, discs]), name="stack")
+        hand.viewer.dims.set_current_step(0, 0)
+        take_up(panel, press, "click")
+        hand.click(FIRST)
+        prompts = hand.viewer.layers["prompts"]
+
+        for plane, drawn in ((1, False), (0, True)):
+            hand.viewer.dims.set_current_step(0, plane)
+            prompts.visible = True
+            shown = hand.viewer.screenshot(flash=False)
+            prompts.visible = False
+            assert (shown != hand.viewer.screenshot(flash=False)).any() == drawn
