@@ -16,7 +16,7 @@ from napari_medseg.trainer.ledger import Ledger
 from .accepting import Accepting, file_of
 from .background import Background
 from .bringing_in import BringingIn
-from .editing import AllDrafts, Editing, Recovery, Rejoining
+from .editing import AllDrafts, Editing, Elsewhere, Recovery, Rejoining
 from .engine_link import EngineLink
 from .exporting import Exporting
 from .image_layers import channel_siblings, describe, notices_of
@@ -69,6 +69,7 @@ class PanelController:
         self.placing = Placing(self.state, self.masks, self._describe_image)
         self.found_late = ChosenImage(self.state, ["set_data"], self._tell)  # as damaged frames of a film are
         self.editing = Editing(self.state, self.masks, self.background)
+        self.elsewhere = Elsewhere(viewer, self.state, self.editing)
         self.tools = MaskTools(viewer, self.state, self.masks, self.editing, self.background)
         self.recovery = Recovery(self.state, self.editing, self.background)
         self.all_drafts = AllDrafts(self.state, self.masks, self.background)
@@ -137,6 +138,7 @@ class PanelController:
         self.segmenting.cancel()
         self.found_late.close()
         self.mask_file.close()
+        self.elsewhere.close()
         self.rejoining.close()
         self.placing.close()
         self.large.close()

@@ -10,6 +10,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from .all_drafts import AllDrafts as AllDrafts
     from .editing import Editing as Editing
+    from .elsewhere import Elsewhere as Elsewhere
     from .recovery import Recovery as Recovery
     from .rejoining import Rejoining as Rejoining
 
@@ -18,6 +19,7 @@ _attach: Any = lazy_loader.attach(
     submod_attrs={
         "all_drafts": ["AllDrafts"],
         "editing": ["Editing"],
+        "elsewhere": ["Elsewhere"],
         "recovery": ["Recovery"],
         "rejoining": ["Rejoining"],
     },

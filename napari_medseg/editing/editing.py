@@ -59,6 +59,9 @@ class Editing:
     prompts_changed = Signal(object)
     """The prompts of this mask's object are others now."""
 
+    travelled = Signal(object, str, object, bool)
+    """A step was undone or done again: the mask, its name, the box that it changed or None, and whether undone."""
+
     left = Signal()
     """A mask that lost its size has left its draft, which somebody may go on with."""
 
@@ -266,6 +269,7 @@ class Editing:
             self._masks.touched(mask)
         self.keeping.travel(mask, back=back)
         self._tell(mask, step, back=back)
+        self.travelled.emit(mask, step.name, step.difference.box, back)
 
     def _tell(self, mask: Mask, step: Step, *, back: bool) -> None:
         work, box = self._works[mask], step.difference.box
