@@ -213,7 +213,7 @@ class Masks:
         if image in self._viewer.layers:
             self._state.image = image
             mask = self.current()
-            bring_to_top(self._viewer, image, [one.layer for one in self._all if one.image is image])
+            bring_to_top(self._viewer, image, {one.layer: one.image for one in self._all})
             self._viewer.layers.selection.active = image if mask is None else mask.layer
 
     def rejoin(self, mask: Mask, image: Image) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from napari.layers import Labels
 
 from napari_medseg.models.errors import PromptError
 
-from .image_layers import channel_siblings, is_image, mask_shape, noted_of
+from .image_layers import channel_siblings, is_image, is_large, lies_over, mask_shape, noted_of
 
 _OPAQUE = ("opaque", "translucent", "translucent_no_depth")
 """Ways of blending in which a layer of full opacity hides what lies beneath it."""
@@ -60,14 +61,33 @@ def reveal(viewer: Any, image: Any, mask: Any) -> None:
             layers.move(layers.index(mask), top + 1)
 
 
-def bring_to_top(viewer: Any, image: Any, masks: Iterable[Any]) -> None:
-    """Move an image with its masks, and what the panel draws over it, above an image that hides some of it."""
+def bring_to_top(viewer: Any, image: Any, masks: Mapping[Any, Any]) -> None:
+    """Move an image with all masks of it, and what the panel draws, above an image that hides some of it.
+
+    A large image and the part of it that is open go together, as the part is looked at in the large one.
+
+    Args:
+        viewer: whose layers lie over each other.
+        image: one of them.
+        masks: of which image each Labels layer is that is known to be a mask; another one is of what it lies over.
+    """
     layers = viewer.layers
-    own = {id(one) for one in (image, *channel_siblings(image, layers), *masks)}
-    own |= {id(one) for one in layers if noted_of(one).get("overlay")}
-    first = layers.index(image)
+    images = [one for one in layers if is_image(one) and _is_of(one, image, layers)]
+    own = {id(one) for one in layers if noted_of(one).get("overlay")} | set(map(id, images))
+    for one in layers:
+        if isinstance(one, Labels) and any(masks.get(one, of) is of and lies_over(one, of) for of in images):
+            own.add(id(one))
+    first = min(layers.index(one) for one in images)
     if any(id(one) not in own and is_image(one) and one.visible for one in layers[first + 1 :]):
         layers.move_multiple([at for at, one in enumerate(layers) if id(one) in own], len(layers))
+
+
+def _is_of(one: Any, image: Any, layers: Any) -> bool:
+    if one is image or one in channel_siblings(image, layers):
+        return True
+    noted, theirs = noted_of(image), noted_of(one)
+    in_parts = is_large(image) or "part_of" in noted
+    return in_parts and (noted.get("path"), noted.get("part")) == (theirs.get("path"), theirs.get("part"))
 
 
 def _hides(other: Any, world: Sequence[float]) -> bool:

@@ -111,6 +111,18 @@ def test_a_mask_lies_above_its_image_when_that_is_opened_again(desk: Desk) -> No
     assert list(desk.viewer.layers) == [again, mask.layer]
 
 
+def test_the_masks_of_other_images_of_the_same_size_stay_with_them(desk: Desk) -> None:
+    first, its_mask = desk.image, desk.mask.layer
+    later = desk.viewer.add_image(np.ones((40, 50)), name="later")
+    of_later = desk.viewer.add_labels(np.zeros((40, 50), np.uint8), name="mask of later")
+
+    desk.masks.pick(first)
+    assert list(desk.viewer.layers) == [later, of_later, first, its_mask]
+
+    desk.masks.pick(later)
+    assert list(desk.viewer.layers) == [first, its_mask, later, of_later]
+
+
 @pytest.mark.parametrize(
     ("settings", "hides"),
     [

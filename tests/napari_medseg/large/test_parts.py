@@ -268,3 +268,18 @@ def test_a_part_holds_what_is_seen_and_is_never_too_large(data: Any, shape: list
         assert min(side, LEAST) <= part.stop - part.start <= SIDE
     for part, at in zip(box, index, strict=False):
         assert part.start <= at < part.stop
+
+
+def test_a_large_image_that_is_picked_comes_to_the_top_with_its_mask_and_the_part_that_is_open(desk: LargeDesk) -> None:
+    desk.edit(700, 900)
+    paint(desk, 700, 900)
+    part, mask = desk.state.image, desk.state.mask
+    whole = next(layer for layer in desk.viewer.layers if layer.name == f"{desk.image.name} mask")
+    for picked in (part, desk.image):
+        over = desk.viewer.add_image(np.ones((3000, 3000), np.uint8), scale=STEP)
+
+        desk.masks.pick(picked)
+
+        assert list(desk.viewer.layers)[-4:] == [desk.image, whole, part, mask]
+        assert desk.state.image is picked
+        desk.viewer.layers.remove(over)
