@@ -25,6 +25,10 @@ _ELSEWHERE = (
 )
 
 
+_HIDDEN = "'{0}' is kept: it is hidden in the layer list, and is the mask of '{1}' again if '{2}' is deleted."
+_AGAIN = "'{0}' is the mask of '{1}' again."
+
+
 @dataclass(eq=False)
 class Mask:
     """A mask in work.
@@ -169,6 +173,7 @@ class Masks:
             locked = getattr(earlier.layer, "locked", False)  # napari 0.9: the user wants it not to be deleted
             if earlier.unsaved or earlier.predicted is None or locked:
                 earlier.layer.visible = False
+                self._state.notice = _HIDDEN.format(earlier.layer.name, image.name, layer.name)
             else:
                 self._viewer.layers.remove(earlier.layer)
         self._viewer.layers.selection.active = layer
@@ -282,6 +287,7 @@ class Masks:
             self._all.remove(mask)
             if self._current.get(mask.image) is mask:
                 del self._current[mask.image]
+                self._go_back(mask.image)
             if mask.unsaved:
                 self._deleted.append(mask)
             else:
@@ -289,6 +295,14 @@ class Masks:
         if layer is self._state.image:
             self._state.image = next(iter(self.images()), None)
         self._show()
+
+    def _go_back(self, image: Image) -> None:
+        """The mask of an image was deleted: an earlier one that is still there is its mask again."""
+        earlier = [one for one in self._all if one.image is image and one.layer in self._viewer.layers]
+        if earlier and image in self._viewer.layers:
+            self._current[image] = earlier[-1]
+            reveal(self._viewer, image, earlier[-1].layer)
+            self._state.notice = _AGAIN.format(earlier[-1].layer.name, image.name)
 
     def _selected(self, event: Any) -> None:
         """Whoever selects a mask, or an image, means that one from now on."""

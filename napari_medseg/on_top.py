@@ -82,6 +82,21 @@ def bring_to_top(viewer: Any, image: Any, masks: Mapping[Any, Any]) -> None:
         layers.move_multiple([at for at, one in enumerate(layers) if id(one) in own], len(layers))
 
 
+def draw_over(viewer: Any, layer: Any, image: Any | None = None) -> None:
+    """Add a layer of the panel's own, not selected even for a moment: who selects a layer means that one's image.
+
+    Args:
+        viewer: napari's.
+        layer: to be added.
+        image: right above which it shall lie; None for above all.
+    """
+    layers = viewer.layers
+    active = layers.selection.active
+    with layers.selection.events.active.blocker():
+        layers.insert(len(layers) if image is None else layers.index(image) + 1, layer)
+        layers.selection.active = active
+
+
 def _is_of(one: Any, image: Any, layers: Any) -> bool:
     if one is image or one in channel_siblings(image, layers):
         return True

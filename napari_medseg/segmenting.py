@@ -158,11 +158,14 @@ class Segmenting:
 
     def _show(self, layer: Image, pixels: Any, answer: _Answer, model: str) -> None:
         self._ended()
+        self._state.notice = ""
         same = layer in self.viewer.layers and full_size(layer) is pixels
         if not same or not self._masks.propose(layer, answer.labels, answer.predicted, model):
             self._state.notice = "The image was closed or changed while it was segmented, so the answer was dropped."
             return
-        self._state.notice = "" if answer.found else "Nothing was found; draw the mask, and the model can learn it."
+        if not answer.found:
+            said = f"Nothing was found; draw the mask, and the model can learn it. {self._state.notice}"
+            self._state.notice = said.strip()
         self._doubts.put(layer, answer.doubt, answer.predicted)
 
     def _failed(self, reason: str) -> None:

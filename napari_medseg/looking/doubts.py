@@ -15,6 +15,7 @@ from napari_medseg.models.prompts.proposal import Proposal
 from ..background import Background
 from ..image_layers import METADATA_KEY, mask_layer_settings, mask_shape
 from ..masks import Mask
+from ..on_top import draw_over
 from ..state import PanelState
 
 SURE = 255
@@ -127,9 +128,7 @@ class Doubts:
                 self._take_away(other)
         if wanted and image not in self._overlays:
             overlay = self._overlays[image] = _overlay(image, self._known[image].pixels)
-            active = layers.selection.active
-            layers.insert(layers.index(image) + 1, overlay)
-            layers.selection.active = active
+            draw_over(self.viewer, overlay, image)
         for other in [known for known in self._known if known not in layers]:
             del self._known[other]
 

@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Shapes
 
 from ..image_layers import METADATA_KEY, mask_layer_settings, pixel_side
+from ..on_top import draw_over
 
 COLOUR = "#ffd34d"
 
@@ -51,9 +52,7 @@ class Frame:
             **mask_layer_settings(layer) | {"metadata": {METADATA_KEY: {"overlay": True}}},
         )
         self._layer.editable = False
-        active = self.viewer.layers.selection.active
-        self.viewer.add_layer(self._layer)
-        self.viewer.layers.selection.active = active
+        draw_over(self.viewer, self._layer)
 
     def blink(self) -> None:
         """Visible if it was not, and the other way round."""

@@ -13,6 +13,7 @@ from napari.layers import Points, Shapes
 from napari_medseg.models.prompts.prompts import Box, Lasso, Point, Position, Prompt, Scribble
 
 from ..image_layers import METADATA_KEY, mask_layer_settings, noted_of
+from ..on_top import draw_over
 from .aiming import Plane, canvas_pixels
 
 POSITIVE, NEGATIVE = "#43e07f", "#ff5f57"
@@ -85,12 +86,7 @@ class Overlay:
             _draw_lines(self._lines, lines, self._line_width())
 
     def _added(self, layer: Any) -> Any:
-        """Add a layer without its being selected, even for a moment: who selects a layer means that one's image."""
-        selection = self.viewer.layers.selection
-        active = selection.active
-        with selection.events.active.blocker():
-            self.viewer.add_layer(layer)
-            selection.active = active
+        draw_over(self.viewer, layer)
         return layer
 
     def _selected(self, event: Any) -> None:
