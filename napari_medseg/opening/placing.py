@@ -9,8 +9,8 @@ import numpy as np
 
 from napari_medseg.models.errors import ImageError
 
-from ..image_layers import geometry_of, mask_layer_settings, noted_of
-from ..masks import Masks
+from ..image_layers import geometry_of, lies_over, mask_layer_settings, mask_shape, noted_of
+from ..masks import Mask, Masks
 from ..state import PanelState
 from .chosen import ChosenImage
 
@@ -29,21 +29,57 @@ class Placing:
     def __init__(self, state: PanelState, masks: Masks, moved: Callable[[], None]) -> None:
         self._state, self._masks, self._tell = state, masks, moved
         self._placed = False
+        self._mask: Any = None  # the layer of the mask that is shown
+        self._putting = False  # whether it is us who move a mask
+        state.events.mask.connect(self._mask_chosen)
+        self._follow(state.mask)
         self._image = ChosenImage(state, _TRANSFORMS, self._moved, self._chosen)
 
     def close(self) -> None:
         """Follow nothing any more."""
         self._image.close()
+        self._state.events.mask.disconnect(self._mask_chosen)
+        self._follow(None)
 
     def _chosen(self, image: Any) -> None:
         self._placed = image is not None and _is_placed(image)
 
+    def _mask_chosen(self, layer: Any) -> None:
+        self._follow(layer)
+        self._mask_moved()
+
+    def _follow(self, layer: Any) -> None:
+        before, self._mask = self._mask, layer
+        for name in _TRANSFORMS:
+            if before is not None:
+                getattr(before.events, name).disconnect(self._mask_moved)
+            if layer is not None:
+                getattr(layer.events, name).connect(self._mask_moved)
+
+    def _mask_moved(self) -> None:
+        """What is accepted are pixels of the image, so a mask must not be seen anywhere else."""
+        mask = self._masks.current()
+        if self._putting or mask is None or mask.layer is not self._mask or mask.image is not self._state.image:
+            return
+        if mask_shape(mask.layer) == mask_shape(mask.image) and not lies_over(mask.layer, mask.image):
+            self._put_over(mask)
+            self._state.notice = (
+                f"'{mask.layer.name}' was moved off '{mask.image.name}' and lies over it again: a mask has its image's "
+                "place and spacing. To move both, move the image."
+            )
+
+    def _put_over(self, mask: Mask) -> None:
+        wanted, self._putting = mask_layer_settings(mask.image), True
+        try:
+            _put(mask.layer, wanted)
+        finally:
+            self._putting = False
+
     def _moved(self) -> None:
         image = self._state.image
-        wanted = mask_layer_settings(image)
         for mask in self._masks.all():
-            if mask.image is image and mask.layer.ndim == len(wanted["scale"]):
-                _put(mask.layer, wanted)
+            if mask.image is image and mask.layer.ndim == image.ndim:
+                self._put_over(mask)
         self._tell()
         was, self._placed = self._placed, _is_placed(image)
         if was and not self._placed:
