@@ -94,9 +94,10 @@ class Recovery:
         clock.restart(seconds=content.effort.seconds, edits=content.effort.edits)
         changes = content.effort.changes
         mask = Mask(image, layer, read.predicted, content.model, clock, changes, unsaved=changes > 0)
+        self._state.notice = ""
         if self._editing.go_on(mask, read.draft):
             when = "when the window ended" if content.complete else INCOMPLETE
-            self._state.notice = f"'{layer.name}' is as it was {when}."
+            self._state.notice = f"'{layer.name}' is as it was {when}. {self._state.notice}".strip()
             if offer.own:
                 self.look()
             else:

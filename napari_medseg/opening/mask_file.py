@@ -73,7 +73,9 @@ class MaskFile:
         if self._state.own_labels and labels.dtype == np.uint8:
             labels = labels.astype(np.uint16)  # a brush may add object 256
         layer = Labels(labels, name=f"{image.name} mask", **mask_layer_settings(image))
+        self._state.notice = ""
         if self.viewer is None or image not in self.viewer.layers or not self._masks.show(Mask(image, layer)):
             return GONE
-        self._state.notice = f"'{name}' is the mask of '{image.name}' now, and can be corrected."
+        said = f"'{name}' is the mask of '{image.name}' now, and can be corrected. {self._state.notice}"
+        self._state.notice = said.strip()
         return ""

@@ -274,3 +274,15 @@ def test_files_that_are_no_drafts_are_not_offered(desks: Any, tmp_path: Path, co
 
     assert desk.state.draft is None
     assert not desk.state.problem
+
+
+def test_a_mask_that_was_begun_before_going_on_is_said_to_be_kept(worked: Desk, desks: Any) -> None:
+    worked.close()
+    desk = desks()
+    desk.until(lambda: desk.state.draft is not None)
+    desk.draw(EMPTY.copy()).layer.paint((30, 30), 5)
+
+    desk.recovery.go_on()
+    desk.until(lambda: desk.state.mask.name != "mask")
+
+    assert "is as it was when the window ended. 'mask' is kept: it is hidden in the layer list" in desk.state.notice
