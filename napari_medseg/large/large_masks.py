@@ -261,7 +261,7 @@ class LargeMasks:
         """A part is in the mask of the whole, and its layers are gone."""
         part.closing, self._part = False, None
         if self.wholes.of(part.of.image) is not part.of:
-            part.of.folder.let_go()
+            self.wholes.leave(part.of)
         self._image_picked()
         for then, _failed in part.afterwards:
             then()
@@ -326,7 +326,7 @@ class LargeMasks:
             self._back.start(part)
         known = self.wholes.closed(layer) if isinstance(layer, Image) else None
         if known is not None and (part is None or part.of is not known):
-            known.folder.let_go()
+            self.wholes.leave(known)
 
     def chosen(self) -> LargeMask | None:
         """The mask of the large image that is chosen, or of which a part is; None if it has none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,7 @@ class WholeMasks:
         self._looking: dict[Image, list[Callable[[], None]]] = {}  # with what waits for the answer
         self._given: dict[Image, Given] = {}
         self._refused: dict[Image, str] = {}
+        self._leaving: list[threading.Event] = []  # masks that are let go of as soon as they are exported
 
     def close(self) -> None:
         """Let go of all of them."""
@@ -74,7 +76,12 @@ class WholeMasks:
         if image in self._known or image in self._looking:
             return
         waiting = self._looking[image] = []
-        project, given = self._state.project, self._given.get(image)
+        project, given, leaving = self._state.project, self._given.get(image), tuple(self._leaving)
+
+        def find() -> Found:
+            for left in leaving:  # it may be one of these, which is ours and no other window's
+                left.wait()
+            return open_given(project, image, given) if given else find_mask(project, image)
 
         def show(there: Found) -> None:
             if self._looking.get(image) is not waiting:  # the image was closed, or the project
@@ -97,9 +104,7 @@ class WholeMasks:
                 del self._looking[image]
                 failed(reason)
 
-        self._background.run(
-            lambda: open_given(project, image, given) if given else find_mask(project, image), show, give_up
-        )
+        self._background.run(find, show, give_up)
 
     def show(self, image: Image, folder: MaskFolder, store: LabelStore) -> LargeMask | None:
         """The pyramid of a mask, above its image, in place of an earlier one; None if the image is gone."""
@@ -127,6 +132,23 @@ class WholeMasks:
         self._refused.pop(image, None)
         return self._known.pop(image, None)
 
+    def leave(self, large: LargeMask) -> None:
+        """Let another window have a mask: at once, or when what is read of it unchanged, for an export, is read."""
+        if large.store.free:
+            large.folder.let_go()
+            return
+        left = threading.Event()
+        self._leaving.append(left)
+
+        def wait() -> None:
+            try:
+                with large.store.unchanged():
+                    large.folder.let_go()
+            finally:
+                left.set()
+
+        self._background.run(wait, lambda _: self._leaving.remove(left), finish=True)
+
     def leave_project(self) -> bool:
         """Another project is open: take away what is shown of the one before; whether anything was."""
         layers = self.viewer.layers
@@ -139,7 +161,7 @@ class WholeMasks:
     def _let_go_of_all(self) -> None:
         for large in self._known.values():
             if large is not None:
-                large.folder.let_go()
+                self.leave(large)
         self._known.clear()
         self._looking.clear()
 
@@ -153,7 +175,7 @@ class WholeMasks:
         opened = folder.model is not None and new.model is None
         if corrected or opened or folder.path.parent != self._state.project / LARGE:
             earlier.layer.visible = False
-            folder.let_go()
+            self.leave(earlier)
             return True
         if earlier.layer in layers:
             layers.remove(earlier.layer)

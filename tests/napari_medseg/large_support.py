@@ -35,6 +35,7 @@ class LargeDesk(Desk):
 
     def __init__(self, project: Path, slide: Path) -> None:
         super().__init__(project, np.zeros((8, 8), np.uint8))
+        self.slide = slide
         self.viewer.layers.clear()
         self.viewer._canvas_size = (600, 800)
         self.large = LargeMasks(self.viewer, self.state, self.masks, self.background)

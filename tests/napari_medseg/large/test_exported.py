@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from napari_medseg.exporting import Exporting, exporting
+from napari_medseg.large.finding import ELSEWHERE
 from napari_medseg.large.putting_back import EXPORTED
 from napari_medseg.models.label_store import LabelStore
 from napari_medseg.models.reading import read_mask
@@ -104,3 +105,42 @@ def test_a_part_that_stays_open_ends_the_export(desk: LargeDesk, export: Exporti
     export.start(tmp_path / "mask.ome.tif")
     assert desk.state.exporting is None
     assert not (tmp_path / "mask.ome.tif").exists()
+
+
+def test_no_other_window_has_the_mask_of_an_image_that_was_closed_until_the_export_has_ended(
+    desk: LargeDesk, desks: Any, export: Exporting, go_on: threading.Event, opened: Any, tmp_path: Path
+) -> None:
+    opened(5)
+    store = desk.large.chosen().store
+    export.start(tmp_path / "mask.ome.tif")
+    desk.until(lambda: not store.free)
+    desk.viewer.layers.remove(desk.image)
+
+    other = desks()
+    other.until(lambda: other.state.notice == ELSEWHERE)
+    assert other.large.chosen() is None
+
+    go_on.set()
+    desk.until(lambda: desk.state.exporting is None)
+    desk.rest()
+    other.viewer.layers.remove(other.image)
+    other.open(other.slide)
+    other.until(lambda: other.large.chosen() is not None)
+
+
+def test_an_image_that_is_opened_again_while_its_mask_is_exported_has_it_right_after_that(
+    desk: LargeDesk, export: Exporting, go_on: threading.Event, opened: Any, tmp_path: Path
+) -> None:
+    opened(5)
+    store = desk.large.chosen().store
+    export.start(tmp_path / "mask.ome.tif")
+    desk.until(lambda: not store.free)
+    desk.viewer.layers.remove(desk.image)
+    desk.state.notice = ""
+
+    desk.open(desk.slide)
+    go_on.set()
+    desk.until(lambda: desk.large.chosen() is not None)
+
+    assert (desk.large.chosen().store.read() == 5).all()
+    assert desk.state.notice != ELSEWHERE
