@@ -11,6 +11,7 @@ from napari.layers import Labels
 from napari_medseg.models.errors import PromptError
 
 from .image_layers import channel_siblings, is_image, is_large, lies_over, mask_shape, noted_of
+from .layer_pixels import full_size
 
 _OPAQUE = ("opaque", "translucent", "translucent_no_depth")
 """Ways of blending in which a layer of full opacity hides what lies beneath it."""
@@ -108,5 +109,10 @@ def _is_of(one: Any, image: Any, layers: Any) -> bool:
 def _hides(other: Any, world: Sequence[float]) -> bool:
     if not is_image(other) or not other.visible or other.opacity < 1 or str(other.blending) not in _OPAQUE:
         return False
-    at = np.asarray(other.world_to_data(world))
-    return bool((at >= -0.5).all() and (at < np.array(mask_shape(other)) - 0.5).all())
+    at = np.floor(np.asarray(other.world_to_data(world)) + 0.5).astype(int)
+    if not ((at >= 0).all() and (at < np.array(mask_shape(other))).all()):
+        return False
+    if not other.rgb:
+        return bool((np.asarray(other.colormap.colors)[:, 3] >= 1).all())
+    pixel = np.asarray(full_size(other)[tuple(at)])
+    return pixel.size < 4 or bool(pixel[3] >= (np.iinfo(pixel.dtype).max if pixel.dtype.kind in "ui" else 1))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.utils import Colormap
 
 from napari_medseg.on_top import covering
 
@@ -131,6 +132,7 @@ def test_the_masks_of_other_images_of_the_same_size_stay_with_them(desk: Desk) -
         ({"blending": "additive"}, False),
         ({"visible": False}, False),
         ({"translate": (6, 0)}, False),
+        ({"colormap": Colormap([[0, 0, 0, 0], [1, 1, 1, 1]])}, False),
         ({"metadata": {"medseg": {"overlay": True}}}, False),
     ],
 )
@@ -150,3 +152,14 @@ def test_a_slice_hides_only_the_slice_that_it_lies_on() -> None:
 
     assert covering(viewer, below, (2, 3, 3)) is above
     assert covering(viewer, below, (3, 3, 3)) is None
+
+
+def test_a_colour_image_hides_nothing_where_it_is_transparent() -> None:
+    viewer = ViewerModel()
+    below = viewer.add_image(np.zeros((10, 10)))
+    pixels = np.full((10, 10, 4), 255, np.uint8)
+    pixels[:5, :, 3] = 100
+    above = viewer.add_image(pixels, rgb=True)
+
+    assert covering(viewer, below, (3, 3)) is None
+    assert covering(viewer, below, (7, 3)) is above
