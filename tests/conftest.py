@@ -21,10 +21,15 @@ from napari_medseg.models.engine.address import read_address
 from napari_medseg.models.engine.client import Engine
 
 from .forked_commands import ForkedCommands
+from .held_processes import WAIT, held_before_file, wait_until_stopped
 
 # Enough to find what a change breaks; HYPOTHESIS_PROFILE=default looks four times as far.
 settings.register_profile("suite", max_examples=25, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+TO_END = 180
+"""Seconds that an engine and its workers have for ending; they take two on an idle machine."""
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +55,7 @@ def engine_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
     if found and psutil.pid_exists(found.pid):
         os.kill(found.pid, signal.SIGTERM)
     left = processes_of(folder / "runtime")
-    _, alive = psutil.wait_procs(left, timeout=20)
+    _, alive = psutil.wait_procs(left, timeout=TO_END)
     for process in alive:
         process.kill()
     assert not alive, f"the engine left processes behind: {alive}"
@@ -118,7 +123,7 @@ def medseg(engine_environment: Path, forked_commands: ForkedCommands | None, tmp
             [sys.executable, *command, *map(str, arguments)],
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=WAIT,
             cwd=folder,
             check=False,
             **options,
@@ -134,7 +139,7 @@ class Running:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
 
-    def wait_for(self, happened: Callable[[], object], seconds: float = 120) -> None:
+    def wait_for(self, happened: Callable[[], object], seconds: float = WAIT) -> None:
         """Until something is true; fails if the command ends before."""
         deadline = time.monotonic() + seconds
         while not happened():
@@ -152,22 +157,29 @@ class Running:
         finally:
             engine.close()
 
+    def wait_until_held(self) -> None:
+        """Until it has stopped itself where it is to be held."""
+        wait_until_stopped(psutil.Process(self.process.pid))
+
     def interrupt(self, number: signal.Signals) -> Ran:
-        """Send a signal and return how it ended."""
+        """Send a signal, have it go on if it is held, and return how it ended."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=60)
+        self.process.send_signal(signal.SIGCONT)
+        out, err = self.process.communicate(timeout=WAIT)
         return Ran(self.process.returncode, out, err)
 
 
 @pytest.fixture
 def start_medseg(engine_environment: Path) -> Iterator[Callable[..., Running]]:
-    """Start `medseg` with arguments and go on."""
+    """Start `medseg` with arguments and go on; `held` is the ending of a file before which it stops, and which one."""
     started = []
     # A shell that runs the tests in its background has them ignore Ctrl-C, and what they start inherits that.
     ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def start(*arguments: object) -> Running:
-        command = [sys.executable, "-m", "napari_medseg.cli", *map(str, arguments)]
+    def start(*arguments: object, held: tuple[str, int] | None = None) -> Running:
+        as_ever = ["-m", "napari_medseg.cli"]
+        program = ["-c", held_before_file(*held) + "from napari_medseg.cli import main; main()"] if held else as_ever
+        command = [sys.executable, *program, *map(str, arguments)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(process)
         return Running(process)

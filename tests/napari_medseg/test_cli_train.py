@@ -58,26 +58,26 @@ def test_a_network_is_trained_and_its_weights_segment(medseg, folder, tmp_path):
 def test_what_was_stopped_by_ctrl_c_and_then_killed_ends_with_the_very_weights_it_would_have_had(
     medseg, start_medseg, folder, tmp_path
 ):
-    command = ("train", folder, *SMALL, "--adstnet", "--steps", 120, "--json", "-o")
+    command = ("train", folder, *SMALL, "--adstnet", "--steps", 36, "--json", "-o")
     whole = medseg(*command, tmp_path / "whole")
     assert whole.code == 0, whole.err
 
     out = tmp_path / "out"
-    running = start_medseg(*command, out)
-    running.wait_for((out / "last.checkpoint").exists)
+    running = start_medseg(*command, out, held=("last.checkpoint", 2))
+    running.wait_until_held()
     stopped = running.interrupt(signal.SIGINT)
     assert stopped.code == 1
     assert "nothing is lost. Run the same command again to go on." in stopped.json["error"]
 
     before = len(steps_in(out))
-    running = start_medseg(*command, out)
-    running.wait_for(lambda: len(steps_in(out)) > before + 2)
+    running = start_medseg(*command, out, held=("last.checkpoint", 3))  # what it wrote down since is done again
+    running.wait_until_held()
     assert running.interrupt(signal.SIGKILL).code == -signal.SIGKILL
     killed = len(steps_in(out))
 
     last = medseg(*command, out)
     assert last.code == 0, last.err
-    assert 3 < killed < len(steps_in(out))
+    assert 0 < before < killed < len(steps_in(out))
     assert steps_in(out) == steps_in(tmp_path / "whole")
     assert (out / "best.safetensors").read_bytes() == (tmp_path / "whole" / "best.safetensors").read_bytes()
     assert {name: last.json[name] for name in ("dice", "steps", "best_epoch")} == {

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from napari_medseg.models.reading import read_mask
 from napari_medseg.opening import all_masks, segmenting_all
 from napari_medseg.state import ModelChoice
 
+from ..held_processes import AT_ONCE, WAIT, held_before_file, wait_until_stopped
 from .queue_support import IMAGE, QueueDesk
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
@@ -54,20 +53,28 @@ def commands_on(folder: Path) -> list[psutil.Process]:
 
 
 def command_of(desk: QueueDesk, folder: Path) -> psutil.Process:
-    """The process of the command, as soon as there is one."""
+    """The process of the command, as soon as it has stopped itself where it is to be held."""
     desk.until(lambda: commands_on(folder))
-    return commands_on(folder)[0]
+    (command,) = commands_on(folder)
+    wait_until_stopped(command)
+    return command
+
+
+@pytest.fixture
+def hold(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has commands begin with a program that stops them somewhere."""
+    return lambda program: monkeypatch.setattr(all_masks, "_COMMAND", program + all_masks._COMMAND)
 
 
 def test_a_command_that_listens_to_nothing_is_ended_and_what_lies_on_the_disk_is_counted(
-    desk: QueueDesk, folder: Path, monkeypatch: pytest.MonkeyPatch
+    desk: QueueDesk, folder: Path, hold: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(all_masks, "PATIENCE", 0.2)
+    hold(AT_ONCE)  # as one that hangs in the driver of a disk
     masks = folder.with_name("ward 7 masks")
     desk.choose(folder)
     desk.queue.start()
     command = command_of(desk, folder)
-    command.suspend()  # as one that hangs in the driver of a disk
     desk.until(lambda: desk.state.queue_share == pytest.approx(1 / 3))
     iio.imwrite(masks / "b.png", IMAGE)
     half, begun = masks / "c.png.0123abcd.partial", masks / "c.ome.zarr.partial"
@@ -85,23 +92,19 @@ def test_a_command_that_listens_to_nothing_is_ended_and_what_lies_on_the_disk_is
 
 
 def test_a_window_that_ignores_ctrl_c_can_stop_the_command_all_the_same(
-    desk: QueueDesk, folder: Path, discs: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    desk: QueueDesk, folder: Path, discs: np.ndarray, hold: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(all_masks, "PATIENCE", 1000.0)  # so that it ends because it was asked to
     monkeypatch.setattr(all_masks, "LOOK", 0.01)
-    iio.imwrite(folder / "0.png", discs)
-    for number in range(1, 60):
-        os.link(folder / "0.png", folder / f"{number}.png")
+    hold(held_before_file(".png", 2))
+    for number in range(4):
+        iio.imwrite(folder / f"{number}.png", discs)
     masks = folder.with_name("ward 7 masks")
     desk.choose(folder)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a window that a shell started in its background
     try:
         desk.queue.start()
         command = command_of(desk, folder)
-        while len(list(masks.glob("*.png"))) < 2:  # on the disk: the window may come to know when all are there
-            assert command.is_running()
-            time.sleep(0.001)
-        command.suspend()  # or it might be done before it is asked
         desk.until(lambda: sum(queued.done for queued in desk.state.queue) > 1)
         desk.queue.cancel()
         command.resume()
@@ -109,6 +112,7 @@ def test_a_window_that_ignores_ctrl_c_can_stop_the_command_all_the_same(
     finally:
         signal.signal(signal.SIGINT, before)
 
+    assert not desk.state.queue[-1].done
     made = [queued.mask for queued in desk.state.queue if queued.done]
     assert sorted(made) == sorted(masks.glob("*.png"))
     assert all(read_mask(mask).any() for mask in made)
@@ -116,7 +120,7 @@ def test_a_window_that_ignores_ctrl_c_can_stop_the_command_all_the_same(
 
 
 def test_the_window_never_looks_at_the_drive_and_a_slow_one_is_looked_at_once(
-    desk: QueueDesk, folder: Path, monkeypatch: pytest.MonkeyPatch
+    desk: QueueDesk, folder: Path, hold: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[tuple[threading.Thread, list[str]]] = []
     answers, look = threading.Event(), segmenting_all.masks_there
@@ -124,15 +128,16 @@ def test_the_window_never_looks_at_the_drive_and_a_slow_one_is_looked_at_once(
     def slow(queue: Any) -> Any:
         queue = tuple(queue)
         looks.append((threading.current_thread(), [queued.path.name for queued in queue]))
-        answers.wait(60)
+        answers.wait(WAIT)
         return look(queue)
 
     monkeypatch.setattr(all_masks, "LOOK", 0.01)
     monkeypatch.setattr(all_masks, "PATIENCE", 0.2)
     monkeypatch.setattr(segmenting_all, "masks_there", slow)
+    hold(AT_ONCE)
     desk.choose(folder)
     desk.queue.start()
-    command_of(desk, folder).suspend()
+    command_of(desk, folder)
     desk.until(lambda: looks)
     asked = []
     monkeypatch.setattr(desk.background, "_post", lambda call: (asked.append(call), desk._calls.append(call)))
