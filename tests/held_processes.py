@@ -5,6 +5,7 @@ One that stopped does nothing until it is told to go on (SIGCONT); it can be kil
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -65,9 +66,12 @@ def hold_worker(engine: Any, role: str, place: str, *arguments: object) -> psuti
         names[place](*arguments)
         return os.getpid()
 
-    address = _until(lambda: engine._client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.aliases.get(role)))
-    (pid,) = engine._client.run(hold, HOLDING, place, arguments, workers=[address]).values()
-    return psutil.Process(pid)
+    def pid() -> Any:
+        with contextlib.suppress(OSError, KeyError, ValueError):  # one that was just killed
+            address = engine._client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.aliases.get(role))
+            return address and engine._client.run(hold, HOLDING, place, arguments, workers=[address])[address]
+
+    return psutil.Process(_until(pid))
 
 
 def wait_until_stopped(process: psutil.Process) -> None:

@@ -166,7 +166,7 @@ class _Work:
                     mask, labels = self._segment(image, target, within)
                 except _KeptError as error:
                     self.kept.append({"image": str(image), "mask": str(error.mask)})
-                except CancelledError as error:
+                except (CancelledError, KeyboardInterrupt) as error:
                     kept = len(self.written)
                     raise CancelledError(
                         f"Stopped; {kept} {_masks(kept)} written to {self.record.folder} before. The same command "

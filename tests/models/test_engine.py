@@ -20,7 +20,8 @@ from napari_medseg.models.engine.address import EngineAddress, read_address, wri
 from napari_medseg.models.engine.client import Engine, Job
 from napari_medseg.models.errors import CancelledError, EngineError, ImageError, ModelError
 
-from .engine_support import WAIT, family, with_tasks
+from ..held_processes import WAIT, hold_worker, wait_until_stopped
+from .engine_support import family, with_tasks
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="uses signals")
 
@@ -225,9 +226,11 @@ class TestSegmenting:
 class TestCancelling:
     def test_a_large_image_stops_long_before_its_end(self, engine: Engine, tiny: str) -> None:
         shares: queue.Queue[float] = queue.Queue()
-        job = engine.segment(noise(4000, 4000), tiny, tile=64, progress=shares.put)
-        shares.get(timeout=WAIT)
+        predictor = hold_worker(engine, "predictor", "hold_at_report", 0.0)
+        job = engine.segment(noise(500, 500), tiny, tile=64, progress=shares.put)
+        wait_until_stopped(predictor)
         job.cancel()
+        predictor.resume()
         with pytest.raises(CancelledError, match="as they were"):
             job.result(WAIT)
         seen = [shares.get_nowait() for _ in range(shares.qsize())]
@@ -294,10 +297,10 @@ class TestFaults:
 
     def test_a_predictor_that_is_killed_is_replaced_and_the_answer_is_right(self, engine: Engine, tiny: str) -> None:
         pid = engine.submit("predictor", "tasks:name").result(WAIT)
-        image, shares = noise(700, 700), queue.Queue()
-        job = engine.segment(image, tiny, tile=64, progress=shares.put)
-        shares.get(timeout=WAIT)
-        os.kill(pid, signal.SIGKILL)
+        image, predictor = noise(300, 300), hold_worker(engine, "predictor", "hold_at_report", 0.2)
+        job = engine.segment(image, tiny, tile=64, progress=lambda share: None)
+        wait_until_stopped(predictor)
+        predictor.kill()
         answer = job.result(WAIT)
         assert np.mean(answer.labels == predict(load_model(tiny), image, tile=64).labels) > 0.999
         assert next_worker(engine, pid)
@@ -345,10 +348,11 @@ class TestEnding:
         again.close()
 
     def test_asked_to_end_it_takes_its_workers_along(self, own_home: Path) -> None:
-        Engine.connect().close()
+        window = Engine.connect()  # or it would end by itself
         processes = family(read_address(own_home).pid)
         processes[0].terminate()
         assert psutil.wait_procs(processes, WAIT)[1] == []
+        window.close()
         assert read_address(own_home) is None
 
     @pytest.fixture

@@ -7,14 +7,14 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from napari_medseg.models import MedicalImage, ModelCard, create_model, save_model
-from napari_medseg.models.engine.client import Engine
+from napari_medseg.models.engine.client import Engine, Job
 from napari_medseg.models.engine.gate import Gate
 from napari_medseg.models.engine.prompter import KEPT, Prompter, UnknownSession
 from napari_medseg.models.engine.region import NOTHING, Region
@@ -22,8 +22,8 @@ from napari_medseg.models.errors import CancelledError, EngineError, ImageNotSen
 from napari_medseg.models.prompts import Prompts, PromptSegmenter
 from napari_medseg.models.prompts.window import Window
 
-WAIT = 120
-"""Seconds; generous, since a loaded machine is no failure."""
+from ..held_processes import WAIT
+from .engine_support import with_tasks
 
 CLICK = Prompts().click((30, 40))
 
@@ -41,8 +41,7 @@ def threads_of_prompts(*, progress, cancel):
 
 @pytest.fixture(scope="module")
 def engine(engine_environment: Path) -> Iterator[Engine]:
-    engine_environment.mkdir(parents=True, exist_ok=True)
-    (engine_environment / "counting.py").write_text(COUNTING)
+    (with_tasks(engine_environment) / "counting.py").write_text(COUNTING)
     engine = Engine.connect()
     yield engine
     engine.close()
@@ -108,7 +107,7 @@ class TestInTheEngine:
         engine.prompt_start("discs", discs((30, 40)))
         engine.prompt("discs", CLICK, NOTHING)
         shares: queue.Queue[float] = queue.Queue()
-        job = engine.segment(_large(), tiny, tile=64, progress=shares.put)
+        job = endless(engine, tiny, shares.put)
         shares.get(timeout=WAIT)
 
         engine.prompt("discs", CLICK.click((30, 44)), NOTHING)
@@ -136,9 +135,9 @@ class TestInTheEngine:
         first_shares: queue.Queue[float] = queue.Queue()
         begun = threading.Event()
         engine.prompt_start("discs", discs((30, 40)))
-        first = engine.segment(_large(), tiny, tile=64, progress=first_shares.put)
+        first = endless(engine, tiny, first_shares.put)
         first_shares.get(timeout=WAIT)
-        second = engine.segment(_large(), tiny, tile=64, progress=lambda _: begun.set())
+        second = endless(engine, tiny, lambda _: begun.set())
 
         for _ in range(3):
             engine.prompt("discs", CLICK, NOTHING)
@@ -288,8 +287,10 @@ class TestGate:
         gate.wait()
 
 
-def _large() -> MedicalImage:
-    return MedicalImage(np.zeros((3000, 3000), np.uint8), "YX")
+def endless(engine: Engine, model: str, progress: Callable[[float], None]) -> Job:
+    """A segmentation that has no end until it is cancelled, however quick the machine is."""
+    image = MedicalImage(np.zeros((300, 300), np.uint8), "YX")
+    return engine.submit("predictor", "tasks:segment_for_ever", image, model, tile=64, progress=progress)
 
 
 def _predictor(engine: Engine) -> int:

@@ -204,3 +204,14 @@ def test_ctrl_c_stops_it_and_says_what_is_kept(medseg, tmp_path, start_medseg):
     assert "0 masks were written" in ran.sentence
     assert "0 masks" in ran.json["error"]
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_ctrl_c_at_any_other_moment_says_so_too(nuclei, tmp_path, start_medseg):
+    images = [nuclei(number)[0] for number in (1, 2)]
+    running = start_medseg("segment", *images, "-o", tmp_path / "out", "--json", held=(".png", 2))
+    running.wait_until_held()
+    ran = running.interrupt(signal.SIGINT)
+    assert ran.code == 1
+    assert "1 mask was written" in ran.sentence
+    assert "goes on from there" in ran.json["error"]
+    assert [path.name for path in (tmp_path / "out").glob("*.png*")] == [images[0].name]

@@ -1,6 +1,5 @@
 """An image that the engine opens by itself, into a mask on disk."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from napari_medseg.models.engine.client import Engine
 from napari_medseg.models.errors import CancelledError, ImageError
 from napari_medseg.models.label_store import LabelStore
 
-WAIT = 200
-"""Seconds; generous, since a loaded machine is no failure."""
+from ...held_processes import WAIT, hold_worker, wait_until_stopped
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +49,12 @@ def test_the_mask_on_disk_is_that_of_predict(engine: Engine, slide: Path, tmp_pa
 
 
 def test_cancelled_it_goes_on_from_there(engine: Engine, slide: Path, tmp_path: Path) -> None:
-    under_way = threading.Event()
     options = {"tile": 64, "overlap": 0.5}
-    job = engine.segment_file(
-        slide, "", "nuclei", tmp_path / "m.ome.zarr", progress=lambda share: share > 0.85 and under_way.set(), **options
-    )
-    assert under_way.wait(WAIT)
+    predictor = hold_worker(engine, "predictor", "hold_at_report", 0.85)
+    job = engine.segment_file(slide, "", "nuclei", tmp_path / "m.ome.zarr", **options)
+    wait_until_stopped(predictor)
     job.cancel()
+    predictor.resume()
     with pytest.raises(CancelledError, match="goes on from there"):
         job.result(WAIT)
     assert not (tmp_path / "m.ome.zarr").exists()
