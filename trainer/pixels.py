@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import logging
 import math
 import re
@@ -151,8 +152,9 @@ def _encoded(array: Array) -> bytes:
 
 def _decoded(content: bytes) -> Array:
     with tifffile.TiffFile(io.BytesIO(content)) as file:
-        described: Any = file.shaped_metadata
-        shape, pixels = tuple(described[0]["shape"]), file.series[0]
+        first: Any = file.pages.first
+        shape = tuple(json.loads(first.description)["shape"])
+        pixels = file.series[0] if math.prod(shape) > 1 else first  # a series has no five axes of length 1
         # A damaged header may speak of an image that takes hours to read, or all memory.
         if pixels.size != math.prod(shape) or pixels.nbytes > _MOST_COMPRESSED * len(content):
             raise ValueError("the file speaks of more pixels than it can hold")

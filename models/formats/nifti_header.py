@@ -103,7 +103,7 @@ def read_header(path: Path) -> NiftiHeader:
         ) from error
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
-    smallest = int(raw["sizeof_hdr"]) + 4
+    smallest = raw.sizeof_hdr + 4  # of the format: what the file says of it may be damaged
     stated = float(raw["vox_offset"])
     offset = int(stated) if math.isfinite(stated) and stated > smallest else smallest
     header = NiftiHeader(raw, _shape(raw, path), _dtype(raw, path), offset, compressed)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -30,6 +30,7 @@ def file_of(tmp_path: Path, key: str) -> Path:
 
 @settings(max_examples=150, deadline=None)
 @given(array=ARRAYS)
+@example(array=np.ones((1, 1, 1, 1, 1), bool))
 def test_every_array_comes_back_with_its_shape_and_its_bits(
     array: np.ndarray, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nibabel.testing import data_path
 
@@ -345,6 +345,7 @@ def test_a_header_that_makes_one_file_millions_of_tiny_frames_takes_few_chunks(t
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 351), st.integers(0, 255)), min_size=1, max_size=6), st.booleans())
+@example([(3, 128), (111, 191)], False)
 def test_whatever_stands_in_the_header_there_is_an_image_or_a_sentence(
     changes: list[tuple[int, int]], packed: bool
 ) -> None:
