@@ -19,7 +19,7 @@ from .editing_support import Desk
 from .prompting_support import Hand
 
 NEVER_IN_THE_WINDOW = {"torch", "triton", "torchvision", "timm", "monai", "lightning"}
-WAIT = 180_000
+WAIT = 600_000
 """Milliseconds; generous, since a loaded machine is no failure."""
 
 os.environ["NAPARI_CONFIG"] = ""  # napari shall neither read nor write the user's settings; it looks when imported

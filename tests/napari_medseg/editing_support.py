@@ -21,6 +21,8 @@ from napari_medseg.models.formats import open_image
 from napari_medseg.opening.layers import made_layers
 from napari_medseg.state import PanelState
 
+from ..held_processes import WAIT
+
 
 class Desk:
     """Layers of a viewer, and what the panel does with them; `pump` is the window's event loop."""
@@ -62,7 +64,7 @@ class Desk:
             self._calls.pop(0)()
 
     def until(self, true: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WAIT
         while not true():
             assert time.monotonic() < deadline, "it did not happen"
             self.pump()
@@ -70,7 +72,7 @@ class Desk:
 
     def settle(self) -> None:
         """Until the journal has everything, and has said so."""
-        assert self.editing.keeping.wait()
+        assert self.editing.keeping.wait(WAIT)
         self.pump()
 
     def rest(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +32,6 @@ class QueueDesk(Desk):
     def open(self, at: int) -> None:
         self.queue.open(at)
         self.until(lambda: self.state.queue_at == at or self.state.problem)
-
-    def until(self, true: Callable[[], object]) -> None:
-        """As ever, but with the time that a command and an engine may take to start on a loaded machine."""
-        deadline = time.monotonic() + 180
-        while not true():
-            assert time.monotonic() < deadline, "it did not happen"
-            self.pump()
-            time.sleep(0.002)
 
     def close(self, *, lose: bool = False) -> None:
         if self._open:

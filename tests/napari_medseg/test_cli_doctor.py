@@ -1,5 +1,6 @@
 """What `medseg doctor` says of an installation, and how it says it."""
 
+import queue
 import shutil
 import sys
 import threading
@@ -10,7 +11,7 @@ from filelock import FileLock
 from typer.testing import CliRunner
 
 from napari_medseg.cli import app
-from napari_medseg.doctor import devices, packages, plugin, room, screen, weights
+from napari_medseg.doctor import checking, devices, packages, plugin, room, screen, weights
 from napari_medseg.doctor.checking import findings_of
 from napari_medseg.doctor.child import Answer
 from napari_medseg.doctor.finding import Finding, fine, note
@@ -88,7 +89,7 @@ def test_wrong_use_ends_with_2(tmp_path):
         assert run(*arguments).exit_code == 2, arguments
 
 
-def test_a_check_that_fails_or_hangs_says_so():
+def test_a_check_that_fails_or_hangs_says_so(monkeypatch):
     def failing():
         yield fine("one thing is fine")
         raise ZeroDivisionError("secret")
@@ -102,9 +103,16 @@ def test_a_check_that_fails_or_hangs_says_so():
 
     def hanging():
         yield fine("one thing is fine")
-        end.wait(60)
+        end.wait()
 
-    found = list(findings_of("The weather", hanging, 0.05))
+    class ThatWaitsForTheFirst(queue.SimpleQueue):
+        def get(self, timeout):
+            return super().get(timeout=timeout if found else None)
+
+    found = []
+    monkeypatch.setattr(checking.queue, "SimpleQueue", ThatWaitsForTheFirst)
+    for finding in findings_of("The weather", hanging, 0.05):
+        found.append(finding)
     end.set()
     assert [finding.state for finding in found] == ["fine", "wrong"]
     assert "did not end" in found[1].found

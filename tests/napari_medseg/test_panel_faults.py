@@ -14,6 +14,8 @@ import pytest
 from napari_medseg.models.engine.address import read_address
 from napari_medseg.trainer.ledger import Ledger, LedgerError
 
+from ..held_processes import WAIT, hold_worker, wait_until_stopped
+
 
 def workers(runtime: Path) -> list[psutil.Process]:
     """The processes of the engine that hold networks: those with torch's libraries mapped."""
@@ -149,18 +151,18 @@ def test_a_second_accept_of_the_same_mask_changes_nothing(
 def test_a_predictor_killed_while_it_segments_is_replaced_and_the_mask_comes(
     panel: Any, press: Any, until: Any, discs: np.ndarray, engine_environment: Path
 ) -> None:
-    large = np.tile(discs, (12, 9))
+    large = np.tile(discs, (8, 6))
     panel.controller.viewer.add_image(large, name="large")
+    predictor = hold_worker(panel.controller.link._engine, "predictor", "hold_at_report", 0.0)
     press(panel.sections["Segment"].start)
-    until(lambda: (panel.state.segmenting or 0) > 0 or panel.state.mask is not None)
-    assert panel.state.mask is None, "it was segmented before it could be killed"
+    wait_until_stopped(predictor)
 
     for process in workers(engine_environment):
         process.send_signal(signal.SIGKILL)
     until(lambda: panel.state.segmenting is None)
 
     assert panel.state.mask is not None, panel.state.problem
-    assert panel.state.mask.data.max() == 3 * 12 * 9
+    assert panel.state.mask.data.max() == 3 * 8 * 6
 
 
 def test_a_killed_engine_is_started_again_at_the_next_segment(
@@ -171,7 +173,7 @@ def test_a_killed_engine_is_started_again_at_the_next_segment(
     panel.controller.viewer.add_image(discs, name="discs")
     family = psutil.Process(address.pid).children(recursive=True)
     os.kill(address.pid, signal.SIGKILL)
-    psutil.wait_procs(family, timeout=20)
+    psutil.wait_procs(family, timeout=WAIT)
 
     for _ in range(2):  # the first may find out that the engine is gone
         press(panel.sections["Segment"].start)

@@ -15,6 +15,7 @@ from napari_medseg.models.cards import find_card, list_models
 from napari_medseg.trainer.config import FineTuneConfig, TrainingConfig
 from napari_medseg.trainer.ledger import Ledger
 
+from ..held_processes import WAIT
 from ..small_networks import SMALL
 
 UNTRAINED = [card.name for card in list_models() if not card.has_weights]
@@ -38,7 +39,7 @@ for name, config in json.loads(sys.argv[1]).items():
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a weights file of each network; another process made them, since no window imports torch."""
     folder = tmp_path_factory.mktemp("weights")
-    subprocess.run([sys.executable, "-c", MAKE, json.dumps(SMALL), str(folder)], check=True, timeout=200)
+    subprocess.run([sys.executable, "-c", MAKE, json.dumps(SMALL), str(folder)], check=True, timeout=WAIT)
     return folder
 
 
@@ -131,7 +132,7 @@ def test_published_weights_of_an_encoder_become_a_version_of_the_picked_network(
         "import sys, timm, safetensors.torch as s\ns.save_file(timm.create_model('resnet50').state_dict(), sys.argv[1])"
     )
     file, state = tmp_path / "resnet50.a1_in1k.safetensors", panel.state
-    subprocess.run([sys.executable, "-c", program, str(file)], check=True, timeout=200)
+    subprocess.run([sys.executable, "-c", program, str(file)], check=True, timeout=WAIT)
     panel.controller.viewer.add_image(image, name="image")
     state.model = "sosegformer"
 

@@ -12,6 +12,7 @@ import numpy as np
 from napari_medseg.background import Background
 from napari_medseg.tools import MaskTools
 
+from ..held_processes import WAIT
 from .editing_support import Desk
 
 
@@ -52,14 +53,14 @@ class ToolDesk(Desk):
 
     def wait_for_the_look(self) -> None:
         """Until the tool has looked at the mask; the window has not heard of it yet."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WAIT
         while not self.at_work.done:
             assert time.monotonic() < deadline, "the tool did not come to an end"
             time.sleep(0.002)
 
     def take_the_answer(self) -> None:
         """Let the window hear of it, until the tool looks again or has ended."""
-        looks, deadline = self.at_work.looks, time.monotonic() + 60
+        looks, deadline = self.at_work.looks, time.monotonic() + WAIT
         while self.at_work.looks == looks and self.state.tool_working is not None:
             assert time.monotonic() < deadline, "the answer was not taken"
             if self._calls:
