@@ -74,15 +74,16 @@ def hold_worker(engine: Any, role: str, place: str, *arguments: object) -> psuti
     return psutil.Process(_until(pid))
 
 
+def has_stopped(process: psutil.Process) -> bool:
+    """Whether it has come to the place where it stops; fails if it ended before."""
+    status = process.status()
+    assert status not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD), "it ended before"
+    return bool(status == psutil.STATUS_STOPPED)
+
+
 def wait_until_stopped(process: psutil.Process) -> None:
-    """Wait until it has come to the place where it stops; fails if it ends before."""
-
-    def stopped() -> bool:
-        status = process.status()
-        assert status not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD), "it ended before"
-        return bool(status == psutil.STATUS_STOPPED)
-
-    _until(stopped)
+    """Wait for that."""
+    _until(lambda: has_stopped(process))
 
 
 def _until(found: Callable[[], Any]) -> Any:

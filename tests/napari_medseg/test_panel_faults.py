@@ -14,7 +14,7 @@ import pytest
 from napari_medseg.models.engine.address import read_address
 from napari_medseg.trainer.ledger import Ledger, LedgerError
 
-from ..held_processes import WAIT, hold_worker, wait_until_stopped
+from ..held_processes import WAIT, has_stopped, hold_worker
 
 
 def workers(runtime: Path) -> list[psutil.Process]:
@@ -155,7 +155,7 @@ def test_a_predictor_killed_while_it_segments_is_replaced_and_the_mask_comes(
     panel.controller.viewer.add_image(large, name="large")
     predictor = hold_worker(panel.controller.link._engine, "predictor", "hold_at_report", 0.0)
     press(panel.sections["Segment"].start)
-    wait_until_stopped(predictor)
+    until(lambda: has_stopped(predictor))
 
     for process in workers(engine_environment):
         process.send_signal(signal.SIGKILL)
