@@ -16,7 +16,7 @@ export QT_API := $(QT)
 # uv leaves compiling to the first import; unless that is kept, each process compiles PyTorch again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-networks test-window test-commands lint docs clean
+.PHONY: run test test-models test-trainer test-window test-commands lint docs clean
 
 run: $(VENV)/ready-$(QT)
 	@sh .ci/qt-libraries $(BIN)/python
@@ -28,16 +28,19 @@ run: $(VENV)/ready-$(QT)
 	fi
 
 # Apart: torch and an open canvas in one process crash where Mesa draws (see docs/developer.md), and commands are tested
-# where torch is not loaded. Beside each other, with one thread for torch, since each of them waits for its engine or
-# its window a good part of the time.
+# where torch is not loaded. The networks and the trainer are two, so that no part is alone at the end. Beside each other,
+# with one thread for torch, since each of them waits for its engine or its window a good part of the time.
 test: $(VENV)/ready-$(QT)-test
 	@sh .ci/qt-libraries $(BIN)/python --virtual-display
-	@$(MAKE) --no-print-directory --jobs=3 --keep-going test-networks test-window test-commands
+	@$(MAKE) --no-print-directory --jobs=4 --keep-going test-window test-models test-trainer test-commands
 
 COMMANDS = $(wildcard tests/napari_medseg/test_cli_*.py)
 
-test-networks:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/models tests/trainer
+test-models:
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/models
+
+test-trainer:
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/trainer
 
 test-window:
 	OMP_NUM_THREADS=1 $(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest --durations=20 tests/napari_medseg \

@@ -53,9 +53,21 @@ def garbage_is_looked_for_between_tests() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def windows_take_their_time() -> Iterator[None]:
+    """Napari's fixture gives a window five seconds to be shown, which a loaded machine may not keep."""
+    from pytestqt.qtbot import QtBot
+
+    shown = QtBot.waitExposed
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(QtBot, "waitExposed", lambda bot, window, timeout=0: shown(bot, window, timeout=WAIT))
+        yield
+
+
 @pytest.fixture
 def open_panel(
     imports_set_aside: None,
+    windows_take_their_time: None,
     garbage_is_looked_for_between_tests: None,
     make_napari_viewer: Callable[..., Any],
     tmp_path: Path,
@@ -83,6 +95,8 @@ def open_panel(
     for panel, viewer in panels:
         was_open = panel.working
         panel.let_go()
+        if viewer is None:
+            panel.controller.background._threads.shutdown()  # what is still at work there holds the window
         if viewer is not None and was_open:
             viewer.close()
     if any(viewer is not None for _, viewer in panels):
