@@ -29,7 +29,8 @@ run: $(VENV)/ready-$(QT)
 
 # Apart: torch and an open canvas in one process crash where Mesa draws (see docs/developer.md), and commands are tested
 # where torch is not loaded. The networks and the trainer are two, so that no part is alone at the end. Beside each other,
-# with one thread for torch, since each of them waits for its engine or its window a good part of the time.
+# with one thread for torch, since each of them waits for its engine or its window a good part of the time. The window's
+# take the longest, so the others give way to them.
 test: $(VENV)/ready-$(QT)-test
 	@sh .ci/qt-libraries $(BIN)/python --virtual-display
 	@$(MAKE) --no-print-directory --jobs=4 --keep-going test-window test-models test-trainer test-commands
@@ -37,17 +38,17 @@ test: $(VENV)/ready-$(QT)-test
 COMMANDS = $(wildcard tests/napari_medseg/test_cli_*.py)
 
 test-models:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/models
+	OMP_NUM_THREADS=1 nice -n 5 $(BIN)/python -m pytest --durations=20 tests/models
 
 test-trainer:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 tests/trainer
+	OMP_NUM_THREADS=1 nice -n 5 $(BIN)/python -m pytest --durations=20 tests/trainer
 
 test-window:
 	OMP_NUM_THREADS=1 $(DISPLAY_OR_VIRTUAL) $(BIN)/python -m pytest --durations=20 tests/napari_medseg \
 		$(addprefix --ignore=,$(COMMANDS))
 
 test-commands:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=20 $(COMMANDS)
+	OMP_NUM_THREADS=1 nice -n 5 $(BIN)/python -m pytest --durations=20 $(COMMANDS)
 
 lint: $(VENV)/ready-$(QT)-dev
 	$(BIN)/ruff format --check .

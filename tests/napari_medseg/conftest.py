@@ -78,6 +78,7 @@ def open_panel(
     `closable` for tests that close the window themselves: napari's fixture wants to close its own.
     """
     import napari
+    from napari._app_model import get_app_model
     from napari._qt.qt_viewer import QtViewer
 
     from napari_medseg.panel import MedSegPanel
@@ -100,6 +101,7 @@ def open_panel(
         if viewer is not None and was_open:
             viewer.close()
     if any(viewer is not None for _, viewer in panels):
+        get_app_model().menus.menus_changed.disconnect()  # deleted ones still listen, and telling each takes long
         QtViewer._instances.clear()  # napari's fixture checks its own for leaks, and these are not
 
 
