@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,8 +28,8 @@ def covering(viewer: Any, layer: Any, world: Sequence[float]) -> Any | None:
     """
     if layer not in viewer.layers or viewer.grid.enabled:
         return None
-    above = viewer.layers[viewer.layers.index(layer) + 1 :]
-    return next((other for other in reversed(above) if _hides(other, world)), None)
+    above = itertools.takewhile(lambda other: other is not layer, reversed(viewer.layers))
+    return next((other for other in above if _hides(other, world)), None)
 
 
 def check_seen(viewer: Any, image: Any, mask: Any | None, world: Sequence[float]) -> None:
@@ -53,7 +54,8 @@ def check_seen(viewer: Any, image: Any, mask: Any | None, world: Sequence[float]
 
 def reveal(viewer: Any, image: Any, mask: Any) -> None:
     """Have a mask seen over its own image: visible, and above all of its channels. Other images stay where they are."""
-    mask.visible = True
+    if not mask.visible:  # napari draws the layer anew also if that changes nothing
+        mask.visible = True
     layers = viewer.layers
     own = [one for one in (image, *channel_siblings(image, layers)) if one in layers]
     if own and mask in layers:
@@ -79,7 +81,7 @@ def bring_to_top(viewer: Any, image: Any, masks: Mapping[Any, Any]) -> None:
         if isinstance(one, Labels) and any(masks.get(one, of) is of and lies_over(one, of) for of in images):
             own.add(id(one))
     first = min(layers.index(one) for one in images)
-    if any(id(one) not in own and is_image(one) and one.visible for one in layers[first + 1 :]):
+    if any(id(one) not in own and is_image(one) and one.visible for one in list(layers)[first + 1 :]):
         layers.move_multiple([at for at, one in enumerate(layers) if id(one) in own], len(layers))
 
 

@@ -9,7 +9,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.utils import Colormap
 
-from napari_medseg.on_top import covering
+from napari_medseg.on_top import covering, reveal
 
 from .editing_support import Desk
 from .prompting_support import FIRST, SECOND, Hand, is_disc, labels, take_up
@@ -163,3 +163,17 @@ def test_a_colour_image_hides_nothing_where_it_is_transparent() -> None:
 
     assert covering(viewer, below, (3, 3)) is None
     assert covering(viewer, below, (7, 3)) is above
+
+
+def test_a_mask_that_is_seen_is_not_drawn_anew(desk: Desk) -> None:
+    """Each click asks for it."""
+    told: list[Any] = []
+    for event in (desk.mask.layer.events.visible, desk.mask.layer.events.set_data, desk.viewer.layers.events.moved):
+        event.connect(told.append)
+
+    reveal(desk.viewer, desk.image, desk.mask.layer)
+
+    assert not told
+    desk.mask.layer.visible = False
+    reveal(desk.viewer, desk.image, desk.mask.layer)
+    assert desk.mask.layer.visible
