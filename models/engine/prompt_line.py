@@ -27,6 +27,9 @@ KEPT_BYTES = 200_000_000
 ATTEMPTS = 3
 """How often a prompt is asked before it is given up: it may be what the predictor dies of."""
 
+GRACE = 5.0
+"""Seconds for which one that did not answer is not asked again: the scheduler comes to know later that it died."""
+
 LOST = "The predictor does not answer. Nothing of yours was lost; try again."
 
 
@@ -48,6 +51,7 @@ class PromptLine:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._address = ""
+        self._lost = ("", 0.0)  # who did not answer, and when
         self._images: OrderedDict[str, _Sent] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -87,6 +91,7 @@ class PromptLine:
 
     def _answered(self, method: str, *args: Any) -> Any:
         for _ in range(ATTEMPTS):
+            address = ""
             try:
                 address = self._predictor()
                 (answer,) = self._client.run(prompter.answer, method, *args, workers=[address]).values()
@@ -94,6 +99,7 @@ class PromptLine:
                 if isinstance(error, MedSegError):
                     raise
                 self._address = ""  # it died, and another one comes
+                self._lost = (address, time.monotonic())
                 continue
             if isinstance(answer, Exception):
                 raise answer
@@ -106,13 +112,16 @@ class PromptLine:
     def _predictor(self) -> str:
         """Where the predictor is, waited for while it is started (again)."""
         deadline = time.monotonic() + START
-        while not self._address:
+        while not (address := self._address):
             if self._client.status != "running" or time.monotonic() > deadline:
                 raise EngineError(LOST)
-            self._address = self._client.run_on_scheduler(_predictor_address)
+            found = self._client.run_on_scheduler(_predictor_address)
+            lost, when = self._lost
+            if found != lost or time.monotonic() > when + GRACE:
+                self._address = found
             if not self._address:
                 time.sleep(0.05)
-        return self._address
+        return address
 
 
 def _predictor_address(dask_scheduler: Any = None) -> str:

@@ -158,6 +158,19 @@ class TestInTheEngine:
 
         np.testing.assert_array_equal(after.full((96, 128)), before.full((96, 128)))
 
+    def test_one_whose_death_the_scheduler_does_not_know_of_yet_is_not_asked_again(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        engine.prompt_start("discs", discs((30, 40)))
+        line, asked = engine._prompts, engine._client.run_on_scheduler
+        dead, told, pid = line._address, iter(range(8)), _predictor(engine)
+        monkeypatch.setattr(
+            engine._client, "run_on_scheduler", lambda what: dead if next(told, None) is not None else asked(what)
+        )
+        os.kill(pid, signal.SIGKILL)
+
+        assert engine.prompt("discs", CLICK, NOTHING).full((96, 128))[30, 40]
+
     def test_a_prompt_about_no_image_is_refused(self, engine: Engine) -> None:
         with pytest.raises(EngineError, match="No image was sent"):
             engine.prompt("never sent", CLICK, NOTHING)
